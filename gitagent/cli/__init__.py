@@ -1,0 +1,54 @@
+"""The command line: builds the adapters, hands them on as Ports. Only this package knows click."""
+
+import importlib
+from typing import Any
+
+import click
+
+from gitagent import __version__
+
+# Name, module and one-line help of every command, so that `--help` imports none of them.
+COMMANDS = {
+    "fix": ("gitagent.cli.fix", "Work on a request and open a pull request."),
+    "pr": ("gitagent.cli.pr", "List, show, merge or close pull requests."),
+    "log": ("gitagent.cli.history", "List past runs."),
+    "show": ("gitagent.cli.history", "Show a run: what was asked, planned, tried and spent."),
+    "init": ("gitagent.cli.setup", "Write a configuration for this repository."),
+    "doctor": ("gitagent.cli.doctor", "Say what is there, what is missing, and the command that mends it."),
+    "demo": ("gitagent.cli.demo", "Fix a real bug in a small repository made for it."),
+    "config": ("gitagent.cli.setup", "Print each setting and where it came from."),
+    "completion": ("gitagent.cli.setup", "Print the shell completion script."),
+}
+
+
+class Commands(click.Group):
+    """Loads a command's module when it is called; shows our own errors, lets bugs crash loudly."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from gitagent.errors import GitagentError
+
+        try:
+            return super().invoke(ctx)
+        except GitagentError as error:
+            click.echo(f"error: {error}" + (f"\nhint: {error.hint}" if error.hint else ""), err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gitagent")
+def main() -> None:
+    """A coding bot that lives in git: from a sentence to a proven pull request."""

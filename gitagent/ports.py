@@ -1,0 +1,226 @@
+"""What the pipeline needs from the world, each in as few methods as will do.
+
+A port speaks in records. Foreign types and exceptions stop in the adapter behind it, which raises only
+errors of `gitagent.errors`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from gitagent.events import Event
+from gitagent.records import (
+    Candidate,
+    Commit,
+    Execution,
+    FileEntry,
+    Findings,
+    Head,
+    Message,
+    MicroTask,
+    Plan,
+    PullRequest,
+    Reply,
+    Request,
+    SandboxLimits,
+    Spending,
+)
+
+Listener = Callable[[Event], None]
+
+
+class Repository(Protocol):
+    """A git repository, read only."""
+
+    def head(self) -> Head:
+        """Where the user stands. Raises RepositoryError if there is no commit yet."""
+
+    def resolve(self, rev: str) -> str:
+        """The commit a revision names. Raises RepositoryError if it names none, or is ambiguous."""
+
+    def tree(self, commit: str) -> str:
+        """The tree oid of a commit."""
+
+    def message(self, commit: str) -> str:
+        """The commit's whole message."""
+
+    def author(self, commit: str) -> str:
+        """Who wrote a commit, as `Name <email>`."""
+
+    def entries(self, commit: str) -> tuple[FileEntry, ...]:
+        """Every file of the commit, in path order, submodules and symlinks included."""
+
+    def read(self, blob: str) -> bytes:
+        """A blob's bytes. Raises RepositoryError if it is not there (a shallow or partial clone)."""
+
+    def is_dirty(self) -> bool:
+        """Whether the working copy or index differs from HEAD (a bare repository never does)."""
+
+    def checkout(self, commit: str, directory: str) -> None:
+        """Write the commit's files, bytes as stored, below an empty directory outside the repository."""
+
+
+class Scratch(Protocol):
+    """Where proposed texts become commits without touching anyone's checkout."""
+
+    branch: str
+
+    def commit(self, texts: Mapping[str, str | None], message: str) -> Commit:
+        """Commit whole new file texts on the branch's tip, keyed by path; None deletes.
+
+        Raises RepositoryError if the branch is gone or was moved by someone else, and then nothing changed.
+        """
+
+    def tree_of(self, texts: Mapping[str, str | None]) -> str:
+        """The oid of the tree that `commit` would record; writes blobs and trees only, no ref."""
+
+
+class Branches(Protocol):
+    """The scratch branches of a repository."""
+
+    def create(self, branch: str, base: str, *, again: bool = False) -> Scratch:
+        """Start a branch at a commit.
+
+        Raises RepositoryError if the branch exists and `again` is false. With `again` the branch starts
+        anew and its old tip stays reachable under `refs/gitagent/replaced/`.
+        """
+
+    def drop(self, branch: str, tip: str) -> None:
+        """Delete a branch of ours if it is still at `tip`."""
+
+
+class Runs(Protocol):
+    """The record of every run, under `refs/gitagent/runs/`."""
+
+    def save(self, run: str, files: Mapping[str, str], message: str) -> None:
+        """Record files (name to text) as the run's newest state."""
+
+    def load(self, run: str) -> Mapping[str, str]:
+        """The newest recorded files. Raises RequestError if no run has this id (a unique prefix is enough)."""
+
+    def ids(self) -> tuple[str, ...]:
+        """Run ids, newest first."""
+
+
+class Worker(Protocol):
+    """Something that proposes diffs for a micro-task, cheapest kind first: templates, local, api."""
+
+    name: str
+
+    def candidates(self, task: MicroTask, text: str, *, limit: int) -> Iterator[Candidate]:
+        """At most `limit` candidates, best first, lazily. `text` is the whole text of the task's file.
+
+        Raises DiffError if a reply holds no usable diff (the pipeline asks again with the reason), ModelError
+        if the model is out of reach.
+        """
+
+
+class Model(Protocol):
+    """A language model alone: a window of tokens, a prompt in, a reply out."""
+
+    name: str
+    digest: str
+    window: int
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens these messages take in the model's own tokenizer, chat template included."""
+
+    def reply(
+        self,
+        messages: Sequence[Message],
+        *,
+        answer_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        schema: Mapping[str, object] | None = None,
+    ) -> Reply:
+        """Ask. `schema` is a JSON schema the answer should follow, where the model can be held to it.
+
+        Raises ModelError if it is out of reach, refuses, or answers nothing.
+        """
+
+
+class Workspace(Protocol):
+    """One tree inside a sandbox, warm: files are replaced and commands run until it is closed."""
+
+    def write(self, texts: Mapping[str, str | None]) -> None:
+        """Replace files by whole new texts, keyed by path; None deletes."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_seconds: float,
+        stdin: bytes = b"",
+        collect: Sequence[str] = (),
+    ) -> Execution:
+        """Run a command at the tree's root. `collect` are files to bring back, by absolute path inside.
+
+        A command over its time is killed with everything it started, and is an Execution, not an error.
+        Raises SandboxError if the sandbox itself breaks.
+        """
+
+
+class Sandbox(Protocol):
+    """Where strangers' code runs: no network, no host files, hard limits."""
+
+    name: str
+
+    def identity(self) -> str:
+        """The environment down to its digest, for verdicts: `docker:sha256:…`."""
+
+    def open(self, fill: Callable[[str], None], limits: SandboxLimits) -> AbstractContextManager[Workspace]:
+        """A fresh workspace; `fill(directory)` writes the tree's files below an empty host directory.
+
+        Raises SandboxError if no engine answers or the image is missing.
+        """
+
+
+class Forge(Protocol):
+    """A hosting site, or the stand-in inside the repository."""
+
+    name: str
+
+    def issue(self, number: int) -> tuple[str, str]:
+        """An issue's text (title, blank line, body) and its author's login. Raises ForgeError if unreadable."""
+
+    def publish(self, pull: PullRequest) -> PullRequest:
+        """Push the branch and open its pull request, or update the open one of the same branch."""
+
+    def pulls(self, state: str = "open") -> tuple[PullRequest, ...]:
+        """Our pull requests, newest first; `state` is open, merged, closed or all."""
+
+    def pull(self, number: int) -> PullRequest:
+        """One pull request. Raises ForgeError if there is none with this number."""
+
+    def close(self, number: int) -> PullRequest:
+        """Close without merging."""
+
+
+class Planner(Protocol):
+    """Turns a request and what was found about it into a plan."""
+
+    name: str
+
+    def plan(
+        self, request: Request, findings: Findings, read: Callable[[str], str | None]
+    ) -> tuple[Plan, tuple[Spending, ...]]:
+        """A plan and what it cost. `read` gives a file's text on base, None if there is none.
+
+        Raises ModelError or RequestError if no plan comes of it.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything a run is given, built by the command line."""
+
+    repository: Repository
+    branches: Branches
+    runs: Runs
+    sandbox: Sandbox
+    forge: Forge
+    workers: tuple[Worker, ...]
+    listener: Listener
+    planners: tuple[Planner, ...] = ()
