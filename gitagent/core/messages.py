@@ -1,0 +1,158 @@
+"""What people read of a run: commit messages and the body of the pull request.
+
+Everything quoted from a request, a test or a file is a stranger's text: it goes into fenced or inline code,
+where it cannot mention anyone, close a section or forge a trailer.
+"""
+
+import re
+from collections.abc import Sequence
+
+from gitagent.records import Candidate, Commit, Limits, MicroTask, Plan, Request, Spending, Verdict
+
+SHOWN_TESTS = 40
+
+
+def code(text: str, *, limit: int = 200) -> str:
+    """Inline code of one line, whatever the text holds."""
+    line = " ".join(text.split())
+    line = line if len(line) <= limit else line[: limit - 1] + "…"
+    line = line.replace("|", "\\|")
+    ticks = "`" * (max((len(run) for run in re.findall(r"`+", line)), default=0) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{ticks}{pad}{line}{pad}{ticks}" if line else "``` ```"
+
+
+def fenced(text: str, language: str = "text") -> str:
+    """A fenced block that the text inside cannot close."""
+    ticks = "`" * max(3, max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
+    return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"
+
+
+def subject(candidate: Candidate) -> str:
+    """A commit's first line, at most 72 characters: `pricing: replace < by <=`."""
+    path = candidate.diff.paths[0]
+    area = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    if area in ("__init__", "index", "mod", "main", "lib") and "/" in path:
+        area = path.rsplit("/", 2)[-2]
+    what = " ".join((candidate.pattern or "change as asked").split())
+    line = re.sub(r"[\x00-\x1f\x7f]", " ", f"{area}: {what}")
+    return line if len(line) <= 72 else line[:71].rstrip() + "…"
+
+
+def commit_message(request: Request, task: MicroTask, candidate: Candidate, *, run: str, verdict: str) -> str:
+    """The message of a micro-task's commit, with its trailers as the last paragraph."""
+    spent = candidate.spending
+    trailers = {
+        "Task": f"{task.id} {task.path}:{task.first_line}",
+        "Worker": candidate.worker,
+        "Model": f"sha256:{candidate.model_digest}" if candidate.model_digest else "none",
+        "Prompt": f"sha256:{candidate.prompt_digest}" if candidate.prompt_digest else "none",
+        "Tokens": f"{spent.prompt_tokens} prompt, {spent.answer_tokens} answer",
+        "Verdict": verdict,
+        "Request": f"{request.source} {request.key}",
+        "Run": run,
+    }
+    if candidate.model_digest:
+        trailers["Sampling"] = f"temperature {candidate.temperature:g}, seed {candidate.seed}"
+    lines = [f"Gitagent-{name}: {' '.join(value.split())}" for name, value in trailers.items()]
+    return f"{subject(candidate)}\n\nAsked: {request.title}\n\n" + "\n".join(lines) + "\n"
+
+
+def pull_title(request: Request, *, proven: bool) -> str:
+    """The pull request's title."""
+    return request.title if proven else f"[unproven] {request.title}"
+
+
+def pull_body(
+    *,
+    run: str,
+    request: Request,
+    plan: Plan | None,
+    changes: Sequence[tuple[Commit, Candidate]],
+    verdict: Verdict | None,
+    ledger: Sequence[Spending],
+    limits: Limits,
+    seconds: float,
+    tried: int,
+    not_done: Sequence[str],
+) -> str:
+    """The pull request's body in Markdown: asked, proof, changes, plan, cost, what was not done, replay."""
+    where = f" ({request.source} {code(request.reference)})" if request.reference else ""
+    parts = ["## What was asked" + where, fenced(request.text[:4000])]
+    parts += ["## Proof", _proof(verdict)]
+    parts += ["## Changes", _changes(changes)]
+    if plan is not None:
+        parts += ["## Plan", _plan(plan)]
+    parts += ["## Cost", _cost(ledger, limits, seconds, tried)]
+    parts += ["## What was not done", "\n".join(f"- {line}" for line in not_done) or "- Nothing was left out."]
+    parts += ["## Look closer", _replay(run, changes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _proof(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "None: no tests were run on this change."
+    base, tip = verdict.base, verdict.tip
+    table = [f"**{verdict.state}**: {verdict.reason}", "", "| test | base | tip |", "|---|---|---|"]
+    rows = [(name, "red", "green") for name in verdict.fail_to_pass]
+    rows += [(name, "green", "red") for name in verdict.pass_to_fail]
+    rows += [(name, "red", "red") for name in verdict.fail_to_fail]
+    rows += [(name, "flaky", "flaky") for name in verdict.flaky]
+    table += [f"| {code(name)} | {before} | {after} |" for name, before, after in rows[:SHOWN_TESTS]]
+    if len(rows) > SHOWN_TESTS:
+        table.append(f"| and {len(rows) - SHOWN_TESTS} more | | |")
+    table.append(f"| {len(verdict.pass_to_pass)} others | green | green |")
+    table += [
+        "",
+        f"Both ran {code(' '.join(tip.argv), limit=400)} in {code(tip.sandbox)}: "
+        f"base tree {code(base.tree[:12])} in {base.seconds:.1f} s, tip tree {code(tip.tree[:12])} "
+        f"in {tip.seconds:.1f} s.",
+    ]
+    return "\n".join(table)
+
+
+def _changes(changes: Sequence[tuple[Commit, Candidate]]) -> str:
+    rows = ["| commit | file | change | by |", "|---|---|---|---|"]
+    for commit, candidate in changes:
+        rows += [
+            f"| {code(commit.oid[:12])} | {code(path)} | {code(candidate.pattern or 'as asked')} "
+            f"(+{candidate.diff.added} −{candidate.diff.removed}) | {code(candidate.worker)} |"
+            for path in candidate.diff.paths
+        ]
+    return "\n".join(rows)
+
+
+def _plan(plan: Plan) -> str:
+    kind = "alternatives, best first" if plan.mode == "any" else "all of them"
+    rows = [
+        f"{code(plan.summary)}, by {code(plan.planner)}; {kind}.",
+        "",
+        "| task | where | needs |",
+        "|---|---|---|",
+    ]
+    rows += [
+        f"| {code(task.id)} | {code(f'{task.path}:{task.first_line}')} | {', '.join(task.depends_on) or '–'} |"
+        for task in plan.tasks[:SHOWN_TESTS]
+    ]
+    rows += ["", *(f"- Assumed: {code(line)}" for line in plan.assumptions)]
+    return "\n".join(rows).rstrip()
+
+
+def _cost(ledger: Sequence[Spending], limits: Limits, seconds: float, tried: int) -> str:
+    rows = ["| worker | calls | prompt tokens | answer tokens | dollars | seconds |", "|---|---|---|---|---|---|"]
+    rows += [
+        f"| {code(s.worker)} | {s.calls} | {s.prompt_tokens} | {s.answer_tokens} | {s.dollars:.4f} | {s.seconds:.1f} |"
+        for s in ledger
+    ]
+    if not ledger:
+        rows.append("| no model was asked | 0 | 0 | 0 | 0 | 0 |")
+    rows += ["", f"{tried} candidates tried in {seconds:.1f} s; limits: {limits.minutes:g} minutes, "
+             f"{limits.dollars:g} dollars, {limits.tokens} tokens."]  # fmt: skip
+    return "\n".join(rows)
+
+
+def _replay(run: str, changes: Sequence[tuple[Commit, Candidate]]) -> str:
+    lines = [f"gitagent show {run}"]
+    if changes:
+        lines.append(f"git show {changes[-1][0].oid[:12]}")
+    return fenced("\n".join(lines), "sh")
