@@ -130,14 +130,25 @@ class Config:
     def limits(self) -> Limits:
         """The hard limits of one run."""
         run = self.run
-        return Limits(minutes=run.minutes, dollars=run.dollars, tokens=run.tokens, candidates=run.candidates,
-                      attempts=run.attempts, diff_lines=run.diff_lines)  # fmt: skip
+        return Limits(
+            minutes=run.minutes,
+            dollars=run.dollars,
+            tokens=run.tokens,
+            candidates=run.candidates,
+            attempts=run.attempts,
+            diff_lines=run.diff_lines,
+        )
 
     def sandbox_limits(self) -> SandboxLimits:
         """What one sandbox may use."""
         box = self.sandbox
-        return SandboxLimits(timeout_seconds=self.tests.timeout_seconds, memory_bytes=box.memory_mb * 2**20,
-                             cpus=box.cpus, processes=box.processes, disk_bytes=box.disk_mb * 2**20)  # fmt: skip
+        return SandboxLimits(
+            timeout_seconds=self.tests.timeout_seconds,
+            memory_bytes=box.memory_mb * 2**20,
+            cpus=box.cpus,
+            processes=box.processes,
+            disk_bytes=box.disk_mb * 2**20,
+        )
 
     def value(self, name: str) -> object:
         """The value of a dotted name."""

@@ -5,6 +5,7 @@ An event becomes one JSON object: `{"event": "candidate_tried", "seconds": 3.21,
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Literal
 
@@ -209,6 +210,21 @@ class RunFailed(Event):
     exit_code: int
 
 
+class Stream:
+    """Hands every event to every reader, in the order both came."""
+
+    def __init__(self, *readers: Callable[[Event], None]) -> None:
+        self._readers = list(readers)
+
+    def add(self, reader: Callable[[Event], None]) -> None:
+        """One more reader, for the events still to come."""
+        self._readers.append(reader)
+
+    def __call__(self, event: Event) -> None:
+        for reader in self._readers:
+            reader(event)
+
+
 def name_of(event: type[Event] | Event) -> str:
     """The event's name in JSON: `candidate_tried` for CandidateTried."""
     kind = event if isinstance(event, type) else type(event)
@@ -221,16 +237,17 @@ def as_json(event: Event, seconds: float) -> dict[str, object]:
 
 
 def _plain_fields(record: object) -> dict[str, object]:
-    return {f.name: _plain(getattr(record, f.name)) for f in fields(record)}  # type: ignore[arg-type]
+    return {f.name: as_plain(getattr(record, f.name)) for f in fields(record)}  # type: ignore[arg-type]
 
 
-def _plain(value: object) -> object:
+def as_plain(value: object) -> object:
+    """Records as objects, tuples as arrays, texts as valid UTF-8: what `json.dumps` takes."""
     if is_dataclass(value):
         return _plain_fields(value)
     if isinstance(value, (tuple, list, set, frozenset)):
-        return [_plain(item) for item in value]
+        return [as_plain(item) for item in value]
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): as_plain(item) for key, item in value.items()}
     if isinstance(value, str):
         # Bytes that were no UTF-8 are surrogates in our texts; JSON readers elsewhere reject them.
         return value.encode("utf-8", "backslashreplace").decode()

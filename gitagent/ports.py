@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from gitagent.events import Event
+from gitagent.events import Event, Stream
 from gitagent.records import (
     Candidate,
     Commit,
@@ -222,5 +222,5 @@ class Ports:
     sandbox: Sandbox
     forge: Forge
     workers: tuple[Worker, ...]
-    listener: Listener
+    stream: Stream
     planners: tuple[Planner, ...] = ()

@@ -141,13 +141,17 @@ def _plan(plan: Plan) -> str:
 def _cost(ledger: Sequence[Spending], limits: Limits, seconds: float, tried: int) -> str:
     rows = ["| worker | calls | prompt tokens | answer tokens | dollars | seconds |", "|---|---|---|---|---|---|"]
     rows += [
-        f"| {code(s.worker)} | {s.calls} | {s.prompt_tokens} | {s.answer_tokens} | {s.dollars:.4f} | {s.seconds:.1f} |"
+        f"| {code(s.worker)} | {s.calls} | {s.prompt_tokens} | {s.answer_tokens} "
+        f"| {s.dollars:.4f} | {s.seconds:.1f} |"
         for s in ledger
     ]
     if not ledger:
         rows.append("| no model was asked | 0 | 0 | 0 | 0 | 0 |")
-    rows += ["", f"{tried} candidates tried in {seconds:.1f} s; limits: {limits.minutes:g} minutes, "
-             f"{limits.dollars:g} dollars, {limits.tokens} tokens."]  # fmt: skip
+    rows += [
+        "",
+        f"{tried} candidates tried in {seconds:.1f} s; limits: {limits.minutes:g} minutes, "
+        f"{limits.dollars:g} dollars, {limits.tokens} tokens.",
+    ]
     return "\n".join(rows)
 
 

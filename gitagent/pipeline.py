@@ -1,0 +1,480 @@
+"""From a request to a proven pull request: the middle line of docs/architecture.md.
+
+Knows core and ports alone. Whatever a stranger wrote (request, files, replies, test output) is data here.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from gitagent import proving, saving, searching
+from gitagent.core import intake, localizing, messages, testing, verdicts
+from gitagent.errors import GitagentError, ModelError, RequestError
+from gitagent.events import (
+    Committed,
+    Located,
+    Noted,
+    Planned,
+    PullRequestReady,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepStarted,
+    TestsFinished,
+    TestsStarted,
+    VerdictReached,
+)
+from gitagent.ports import Planner, Ports, Scratch, Worker, Workspace
+from gitagent.records import (
+    Candidate,
+    Commit,
+    FileEntry,
+    Findings,
+    Limits,
+    MicroTask,
+    Plan,
+    PullRequest,
+    Report,
+    Request,
+    SandboxLimits,
+    TestCommand,
+    TestResult,
+    TestRun,
+    Verdict,
+)
+
+REGULAR = (0o100644, 0o100755)
+TRACED_SECONDS = 20.0
+READ_FILES = 60
+
+State = Literal["proven", "unproven", "nothing", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How one run is to be done. `candidates` are diffs asked of a model for one micro-task."""
+
+    run: str
+    base_branch: str
+    limits: Limits = Limits()
+    sandbox_limits: SandboxLimits = SandboxLimits()
+    test_command: str = ""
+    candidates: int = 3
+    template_candidates: int = 400
+    dry_run: bool = False
+    again: bool = False
+
+
+def pursue(request: Request, ports: Ports, options: Options) -> Report:
+    """Work on a request until a pull request is proven or a limit is reached.
+
+    The user's HEAD, index and working copy are not touched. Raises GitagentError when the run cannot go on;
+    what was committed before stays on the scratch branch and is named in the error's run.
+    """
+    return _Run(request, ports, options).pursue()
+
+
+class _Run:
+    def __init__(self, request: Request, ports: Ports, options: Options) -> None:
+        self.request, self.ports, self.options = request, ports, options
+        self.branch = intake.branch_of(request)
+        self.budget = searching.Budget(options.limits)
+        self.journal = saving.Journal(ports.runs, options.run)
+        self.entries: Mapping[str, FileEntry] = {}
+        self.changes: list[tuple[Commit, Candidate]] = []
+        self.current: dict[str, str | None] = {}
+        self.plan: Plan | None = None
+        self.verdict: Verdict | None = None
+        self.pull: PullRequest | None = None
+        self.suite: TestRun | None = None
+        self.not_done: list[str] = []
+        self._red_names: tuple[str, ...] = ()
+        self._texts: dict[str, str | None] = {}
+        self.emit = ports.stream
+        ports.stream.add(self.budget.heard)
+        ports.stream.add(self.journal.heard)
+
+    # -- the whole ---------------------------------------------------------------------------------------
+
+    def pursue(self) -> Report:
+        request, ports = self.request, self.ports
+        self.emit(
+            RunStarted(
+                run=self.options.run,
+                title=request.title,
+                source=request.source,
+                base=request.base,
+                branch=self.branch,
+            )
+        )
+        scratch = ports.branches.create(self.branch, request.base, again=self.options.again)
+        try:
+            report = self._report(*self._work(scratch))
+        except KeyboardInterrupt:
+            report = self._report("interrupted", "stopped by the user")
+        except GitagentError as error:
+            self.emit(
+                RunFailed(run=self.options.run, error=str(error), hint=error.hint, exit_code=error.exit_code)
+            )
+            self.journal.save(self._report("nothing", str(error)))
+            raise
+        finally:
+            if not self.changes or self.options.dry_run:
+                ports.branches.drop(self.branch, self.changes[-1][0].oid if self.changes else request.base)
+        self.emit(
+            RunFinished(
+                run=self.options.run,
+                state=report.state,
+                reason=report.reason,
+                branch=self.branch if self.changes and not self.options.dry_run else "",
+                tried=report.tried,
+                ledger=report.ledger,
+                took_seconds=report.seconds,
+            )
+        )
+        self.journal.save(report)
+        return report
+
+    def _work(self, scratch: Scratch) -> tuple[State, str]:
+        if self.ports.repository.is_dirty():
+            self.emit(Noted(level="info", text="uncommitted changes in the working copy are not part of this run"))
+        entries = self.ports.repository.entries(self.request.base)
+        self.entries = {entry.path: entry for entry in entries}
+        command = testing.detect(self.entries, self.read, configured=self.options.test_command)
+        self.emit(StepStarted(step="sandbox", detail=self.ports.sandbox.name))
+        with self._workspace() as workspace:
+            base_run = self._tests(workspace, command, "base", self.request.tests)
+            if not self.request.tests:
+                self.suite = base_run
+            red = self._red(base_run)
+            findings = self._findings(workspace, command, base_run, red)
+            search = searching.Search(
+                workspace=workspace,
+                command=command,
+                red=red,
+                read=self.text,
+                budget=self.budget,
+                stream=self.ports.stream,
+                wanted=self.options.candidates,
+                timeout_seconds=self.options.sandbox_limits.timeout_seconds,
+            )
+            try:
+                error = self._solve(scratch, search, findings, command)
+            except searching.OutOfBudget as limit:
+                self.not_done.append(str(limit))
+                error = None
+        return self._publish(error)
+
+    # -- looking -----------------------------------------------------------------------------------------
+
+    def read(self, path: str) -> str | None:
+        """A regular file's text on base, or None."""
+        if path not in self._texts:
+            entry = self.entries.get(path)
+            regular = entry is not None and entry.mode in REGULAR
+            self._texts[path] = (
+                self.ports.repository.read(entry.oid).decode("utf-8", "surrogateescape")
+                if entry and regular
+                else None
+            )
+        return self._texts[path]
+
+    def text(self, path: str) -> str | None:
+        """A file's text with what was committed so far."""
+        return self.current[path] if path in self.current else self.read(path)
+
+    def _red(self, base_run: TestRun) -> tuple[TestResult, ...]:
+        if base_run.state == "inconclusive":
+            slow = "longer than" in base_run.reason or base_run.exit_code is None
+            raise RequestError(
+                f"the tests do not run on base {self.request.base[:12]}: {base_run.reason}. Nothing was committed.",
+                hint="GITAGENT_TESTS_TIMEOUT_SECONDS=900 gitagent fix …" if slow else "gitagent doctor --tests",
+            )
+        self._red_names = proving.red_tests(base_run, self.request.tests)
+        by_id = {result.id: result for result in base_run.results}
+        return tuple(by_id.get(name, TestResult(id=name, outcome="failed")) for name in self._red_names)
+
+    def _findings(
+        self, workspace: Workspace, command: TestCommand, base_run: TestRun, red: tuple[TestResult, ...]
+    ) -> Findings:
+        self.emit(StepStarted(step="locate", detail=f"{len(red)} red tests"))
+        coverage = ()
+        if red:
+            traced = () if base_run.seconds < TRACED_SECONDS and not self.request.tests else _near(red, base_run)
+            coverage = proving.trace(
+                workspace, command, tests=traced, timeout_seconds=self.options.sandbox_limits.timeout_seconds
+            )
+        ran = {path for one in coverage for path in one.lines if path in self.entries}
+        worded = searching.files_by_words(self.request.text, self.entries)
+        files = [path for path in [*sorted(ran), *worded] if not testing.is_test_path(path)]
+        texts = {path: text for path in dict.fromkeys(files[:READ_FILES]) if (text := self.read(path)) is not None}
+        tests = {path for path in self.entries if testing.is_test_path(path)}
+        suspects = localizing.rank(coverage, red, texts, self.request.text, test_paths=tests)
+        self.emit(Located(suspects=suspects[:10]))
+        best = dict.fromkeys([s.path for s in suspects] + list(texts))
+        sizes = {path: text.count("\n") for path, text in texts.items()}
+        return Findings(red=red, suspects=suspects, files=tuple(best), sizes=sizes)
+
+    # -- solving -----------------------------------------------------------------------------------------
+
+    def _solve(
+        self, scratch: Scratch, search: searching.Search, findings: Findings, command: TestCommand
+    ) -> GitagentError | None:
+        """Cheapest workers first, up only when the tests say so. Returns the error that stopped a model, if any."""
+        templates = [worker for worker in self.ports.workers if worker.name == "templates"]
+        models = [worker for worker in self.ports.workers if worker.name != "templates"]
+        if not models and not findings.red:
+            raise RequestError(
+                f"no test fails on base {self.request.base[:12]}, so nothing shows what is wrong without a model. "
+                "Nothing was committed.",
+                hint="gitagent fix --test NODEID names a failing test; --api or a local model can work from words",
+            )
+        localizer, chats = self.ports.planners[0], self.ports.planners[1:]
+        stopped: GitagentError | None = None
+        if findings.red and findings.suspects:
+            plan = self._planned(localizer, findings)
+            limit = self.options.template_candidates if models else self.options.limits.candidates
+            for worker in templates:
+                if self._any(scratch, plan, search.templates(worker, plan, limit), command):
+                    return None
+            for worker in models if not chats or searching.is_pointed(findings) else models[:-1]:
+                try:
+                    if self._any(scratch, plan, search.model(worker, plan), command):
+                        return None
+                except ModelError as error:
+                    stopped = error
+                    self.emit(Noted(level="warning", text=f"{worker.name}: {error}"))
+        for planner in chats or ([localizer] if models and not findings.red else []):
+            try:
+                if self._all(scratch, self._planned(planner, findings), search, models, command):
+                    return None
+            except ModelError as error:
+                stopped = error
+                self.emit(Noted(level="warning", text=f"{planner.name}: {error}"))
+        return stopped
+
+    def _planned(self, planner: Planner, findings: Findings) -> Plan:
+        plan, _ = planner.plan(self.request, findings, self.text)
+        kept = tuple(task for task in plan.tasks if not self._is_protected(task.path))
+        for task in plan.tasks:
+            if task not in kept:
+                self.not_done.append(f"{task.path} is protected and was left alone")
+        if not kept:
+            raise RequestError(
+                f"the plan by {planner.name} changes nothing that may be changed. Nothing was committed.",
+                hint="gitagent fix --test NODEID",
+            )
+        self.plan = replace(plan, tasks=kept)
+        self.emit(Planned(plan=self.plan))
+        self.journal.save(self._report("nothing", "under way"))
+        return self.plan
+
+    def _is_protected(self, path: str) -> bool:
+        red_files = {name.split("::")[0] for name in self.request.tests}
+        first = path.split("/")[0].lower()
+        return path in red_files or first in (".git", ".github", ".gitagent", ".gitagent.toml", "hooks")
+
+    def _any(self, scratch: Scratch, plan: Plan, survivors: Iterable[Candidate], command: TestCommand) -> bool:
+        """Commit the first survivor that the whole suite accepts too."""
+        tasks = {task.id: task for task in plan.tasks}
+        for survivor in survivors:
+            verdict = self._certify(scratch, dict(survivor.texts), command)
+            if verdict.state == "passed":
+                self.verdict = verdict
+                self._commit(scratch, tasks[survivor.task], survivor, _counted(verdict))
+                return True
+        return False
+
+    def _all(
+        self, scratch: Scratch, plan: Plan, search: searching.Search, workers: list[Worker], command: TestCommand
+    ) -> bool:
+        """Commit every task of the plan in dependency order, then ask the whole suite; mend what it names."""
+        tasks: list[MicroTask] = list(searching.in_order(plan.tasks))
+        for attempt in range(1, self.options.limits.attempts + 1):
+            for task in tasks:
+                self._commit_task(scratch, search, task, workers)
+            if not self.changes:
+                return False
+            self.verdict = self._certify(scratch, self.current, command)
+            if self.verdict.state != "failed" or attempt == self.options.limits.attempts:
+                return True
+            told = searching.failures(self.verdict)
+            tasks = [task.retried_after(told) for task in searching.named(plan.tasks, told)]
+        return True
+
+    def _commit_task(
+        self, scratch: Scratch, search: searching.Search, task: MicroTask, workers: list[Worker]
+    ) -> None:
+        chosen, trial = search.best(searching.refreshed(task, self.text(task.path)), workers)
+        if chosen is None:
+            self.not_done.append(f"task {task.id} in {task.path}: {trial}")
+            return
+        self._commit(scratch, task, chosen, trial)
+        search.accept(chosen)
+
+    def _commit(self, scratch: Scratch, task: MicroTask, candidate: Candidate, verdict: str) -> None:
+        message = messages.commit_message(self.request, task, candidate, run=self.options.run, verdict=verdict)
+        commit = scratch.commit(candidate.texts, message)
+        self.changes.append((commit, candidate))
+        self.current.update(candidate.texts)
+        self.emit(
+            Committed(
+                task=task.id,
+                branch=self.branch,
+                oid=commit.oid,
+                subject=messages.subject(candidate),
+                diff=candidate.diff.text,
+            )
+        )
+        self.journal.save(self._report("nothing", "under way"))
+
+    # -- proving -----------------------------------------------------------------------------------------
+
+    def _certify(self, scratch: Scratch, texts: Mapping[str, str | None], command: TestCommand) -> Verdict:
+        """The whole suite on base and on the changed tree, each in a fresh sandbox and interpreter."""
+        if self.suite is None:
+            with self._workspace() as fresh:
+                self.suite = self._tests(fresh, command, "base", ())
+        base, red, scope = self.suite, self._red_names, tuple[str, ...]()
+        if base.state == "inconclusive" or not set(red) <= {result.id for result in base.results}:
+            # The suite as a whole cannot speak; the files of the red tests can, and the reason says so.
+            scope = tuple(dict.fromkeys(name.split("::")[0] for name in red))
+            with self._workspace() as fresh:
+                base = self._tests(fresh, command, "base", scope)
+        with self._workspace() as fresh:
+            fresh.write(texts)
+            tip = self._tests(fresh, command, "tip", scope, tree=scratch.tree_of(texts))
+            verdict = verdicts.judge(base, tip, red=red)
+            if verdict.pass_to_fail:
+                verdict = self._without_flaky(verdict, base, tip, fresh, command, red)
+        if scope and self.suite.state == "inconclusive":
+            verdict = replace(verdict, reason=f"{verdict.reason}; only {', '.join(scope)}: {self.suite.reason}")
+        self.emit(
+            VerdictReached(
+                state=verdict.state,
+                reason=verdict.reason,
+                fail_to_pass=verdict.fail_to_pass,
+                pass_to_fail=verdict.pass_to_fail,
+                pass_to_pass=len(verdict.pass_to_pass),
+                flaky=verdict.flaky,
+            )
+        )
+        return verdict
+
+    def _without_flaky(
+        self,
+        verdict: Verdict,
+        base: TestRun,
+        tip: TestRun,
+        fresh: Workspace,
+        command: TestCommand,
+        red: tuple[str, ...],
+    ) -> Verdict:
+        broken = verdict.pass_to_fail
+        with self._workspace() as again:
+            base_again = self._tests(again, command, "base", broken)
+        tip_again = self._tests(fresh, command, "tip", broken, tree=tip.tree)
+        return verdicts.judge(base, tip, red=red, base_again=base_again, tip_again=tip_again)
+
+    def _tests(
+        self, workspace: Workspace, command: TestCommand, where: str, tests: tuple[str, ...], *, tree: str = ""
+    ) -> TestRun:
+        sandbox = self.ports.sandbox.identity()
+        self.emit(TestsStarted(where=where, argv=command.argv, sandbox=sandbox, tests=len(tests)))
+        run = proving.run_tests(
+            workspace,
+            command,
+            tests=tests,
+            tree=tree or self.ports.repository.tree(self.request.base),
+            sandbox=sandbox,
+            timeout_seconds=self.budget.cap(self.options.sandbox_limits.timeout_seconds),
+        )
+        self.emit(
+            TestsFinished(
+                where=where,
+                state=run.state,
+                passed=len(run.having("passed")),
+                failed=len(run.having("failed", "error")),
+                skipped=len(run.having("skipped")),
+                reason=run.reason,
+                took_seconds=round(run.seconds, 3),
+            )
+        )
+        return run
+
+    def _workspace(self) -> AbstractContextManager[Workspace]:
+        """A fresh sandbox holding the base tree."""
+        return self.ports.sandbox.open(
+            lambda directory: self.ports.repository.checkout(self.request.base, directory),
+            self.options.sandbox_limits,
+        )
+
+    # -- handing over ------------------------------------------------------------------------------------
+
+    def _publish(self, error: GitagentError | None) -> tuple[State, str]:
+        if not self.changes:
+            if error is not None:
+                raise error
+            why = self.not_done[-1] if self.not_done else "no candidate turned the red tests green"
+            return "nothing", f"{why}; {self.budget.tried} candidates tried"
+        proven = self.verdict is not None and self.verdict.state == "passed"
+        reason = self.verdict.reason if self.verdict else self.not_done[-1]
+        if self.options.dry_run:
+            return ("proven" if proven else "unproven"), reason
+        body = messages.pull_body(
+            run=self.options.run,
+            request=self.request,
+            plan=self.plan,
+            changes=self.changes,
+            verdict=self.verdict,
+            ledger=self.budget.ledger,
+            limits=self.options.limits,
+            seconds=self.budget.seconds,
+            tried=self.budget.tried,
+            not_done=self.not_done,
+        )
+        tip = self.changes[-1][0].oid
+        self.pull = self.ports.forge.publish(
+            PullRequest(
+                title=messages.pull_title(self.request, proven=proven),
+                body=body,
+                branch=self.branch,
+                base_branch=self.options.base_branch,
+                base=self.request.base,
+                tip=tip,
+                key=self.request.key,
+            )
+        )
+        self.emit(
+            PullRequestReady(
+                forge=self.ports.forge.name, number=self.pull.number, url=self.pull.url, title=self.pull.title
+            )
+        )
+        return ("proven" if proven else "unproven"), reason
+
+    def _report(self, state: State, reason: str) -> Report:
+        return Report(
+            run=self.options.run,
+            state=state,
+            request=self.request,
+            reason=reason,
+            plan=self.plan,
+            commits=tuple(commit for commit, _ in self.changes),
+            verdict=self.verdict,
+            pull=self.pull,
+            ledger=self.budget.ledger,
+            seconds=round(self.budget.seconds, 3),
+            tried=self.budget.tried,
+        )
+
+
+def _near(red: Sequence[TestResult], base_run: TestRun) -> tuple[str, ...]:
+    """The red tests and the green ones of the same files: enough to tell lines apart, cheap enough to trace."""
+    files = {result.id.split("::")[0] for result in red}
+    green = [name for name in base_run.having("passed") if name.split("::")[0] in files]
+    return tuple(dict.fromkeys([*(result.id for result in red), *green[:200]]))
+
+
+def _counted(verdict: Verdict) -> str:
+    return f"{verdict.state} ({len(verdict.fail_to_pass)} red to green, {len(verdict.pass_to_pass)} still green)"

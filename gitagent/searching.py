@@ -1,0 +1,295 @@
+"""Candidates from a worker on one side, tests on the other, a budget over both."""
+
+import graphlib
+import hashlib
+import heapq
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from gitagent import proving
+from gitagent.errors import DiffError, ModelError
+from gitagent.events import (
+    CandidateProposed,
+    CandidateTried,
+    Escalated,
+    Event,
+    ModelReplied,
+    ReplyRefused,
+    Stream,
+    TaskStarted,
+)
+from gitagent.ports import Worker, Workspace
+from gitagent.records import (
+    Candidate,
+    Findings,
+    Limits,
+    MicroTask,
+    Plan,
+    Spending,
+    TestCommand,
+    TestResult,
+    Verdict,
+)
+
+# How many more candidates are tried after the first survivor, in search of a smaller one.
+ENCORE = 48
+MODEL_TASKS = 4
+TOLD_CHARACTERS = 1_500
+
+
+class OutOfBudget(Exception):  # noqa: N818 - an end, not an error
+    """A hard limit was reached; what is proven so far stands."""
+
+
+class Budget:
+    """Time, money, tokens and candidates of one run, booked from its events."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits, self.tried = limits, 0
+        self._began = time.monotonic()
+        self._spent: dict[str, Spending] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the run began."""
+        return time.monotonic() - self._began
+
+    @property
+    def ledger(self) -> tuple[Spending, ...]:
+        """What each worker cost so far, in the order they were first asked."""
+        return tuple(self._spent.values())
+
+    def heard(self, event: Event) -> None:
+        """Book what an event cost."""
+        if isinstance(event, ModelReplied):
+            spent = event.spending
+            self._spent[spent.worker] = self._spent.get(spent.worker, Spending(worker=spent.worker)).plus(spent)
+        elif isinstance(event, CandidateTried):
+            self.tried += 1
+
+    def check(self) -> None:
+        """Raises OutOfBudget, naming the limit, once one is reached."""
+        limits, ledger = self.limits, self.ledger
+        dollars = sum(spent.dollars for spent in ledger)
+        tokens = sum(spent.prompt_tokens + spent.answer_tokens for spent in ledger)
+        for reached, limit in (
+            (self.seconds >= limits.minutes * 60, f"run.minutes = {limits.minutes:g}"),
+            (dollars >= limits.dollars and dollars > 0, f"run.dollars = {limits.dollars:g}"),
+            (tokens >= limits.tokens and tokens > 0, f"run.tokens = {limits.tokens}"),
+            (self.tried >= limits.candidates, f"run.candidates = {limits.candidates}"),
+        ):
+            if reached:
+                raise OutOfBudget(f"the limit {limit} was reached")
+
+    def cap(self, seconds: float) -> float:
+        """At most this many seconds, and no more than the run has left; at least one."""
+        return max(1.0, min(seconds, self.limits.minutes * 60 - self.seconds))
+
+
+class Search:
+    """One warm workspace and the tests that must turn green in it."""
+
+    def __init__(
+        self,
+        *,
+        workspace: Workspace,
+        command: TestCommand,
+        red: Sequence[TestResult],
+        read: Callable[[str], str | None],
+        budget: Budget,
+        stream: Stream,
+        wanted: int,
+        timeout_seconds: float,
+    ) -> None:
+        self._workspace, self._command, self._red = workspace, command, tuple(one.id for one in red)
+        self._read, self._budget, self._stream = read, budget, stream
+        self._wanted, self._timeout = wanted, timeout_seconds
+        self._seen: set[bytes] = set()
+        self._number = 0
+
+    def templates(self, worker: Worker, plan: Plan, limit: int) -> Iterator[Candidate]:
+        """Survivors among the worker's answers to all tasks, best answers tried first, smallest diff first."""
+        for task in plan.tasks:
+            self._stream(TaskStarted(task=task.id, path=task.path, worker=worker.name, attempt=task.attempt))
+        answers = [worker.candidates(task, self._read(task.path) or "", limit=limit) for task in plan.tasks]
+        merged = heapq.merge(*answers, key=lambda candidate: -candidate.score)
+        survivors: list[Candidate] = []
+        since = 0
+        for trial in self._trials(merged, limit):
+            since += bool(survivors)
+            if trial.state == "passed":
+                survivors.append(trial.candidate)
+            if since >= ENCORE:
+                break
+        yield from sorted(survivors, key=lambda one: (one.diff.added + one.diff.removed, -one.score))
+
+    def model(self, worker: Worker, plan: Plan) -> Iterator[Candidate]:
+        """Survivors among a model's answers, task by task; a refusal or a failed test is told to it."""
+        for task in plan.tasks[:MODEL_TASKS]:
+            told = ""
+            for _ in range(self._budget.limits.attempts):
+                asked = task.retried_after(told) if told else task
+                for trial in self._answers(worker, asked):
+                    if isinstance(trial, str):
+                        told = trial
+                    elif trial.state == "passed":
+                        yield trial.candidate
+                        told = "the tests it must turn green pass, but others that passed before now fail"
+                    else:
+                        told = _short(f"the change applies, but the tests still fail: {trial.reason}")
+
+    def best(self, task: MicroTask, workers: Sequence[Worker]) -> tuple[Candidate | None, str]:
+        """The answer that turns most red tests green, with its verdict in words, or None with the reason.
+
+        Workers are asked in turn, the next one after the last has answered nothing usable so often.
+        """
+        told = "no worker is set up"
+        error: ModelError | None = None
+        for position, worker in enumerate(workers):
+            for _ in range(self._budget.limits.attempts):
+                asked = task if told == "no worker is set up" else task.retried_after(told)
+                chosen: proving.Trial | None = None
+                try:
+                    for trial in self._answers(worker, asked):
+                        if isinstance(trial, str):
+                            told = trial
+                        elif chosen is None or trial.passed > chosen.passed:
+                            chosen = trial
+                except ModelError as unreachable:
+                    error, told = unreachable, str(unreachable)
+                    break
+                if chosen is not None:
+                    return chosen.candidate, f"{chosen.state} ({chosen.passed} of {len(self._red)} red tests pass)"
+            if position + 1 < len(workers):
+                to = workers[position + 1].name
+                self._stream(Escalated(task=task.id, worker=worker.name, to=to, reason=told))
+        if error is not None:
+            raise error
+        return None, told
+
+    def accept(self, candidate: Candidate) -> None:
+        """Make a candidate part of the tree that further ones are tried on."""
+        self._workspace.write(candidate.texts)
+        self._seen.clear()
+
+    def _answers(self, worker: Worker, task: MicroTask) -> Iterator[proving.Trial | str]:
+        """Trials of a model's answers; a refused reply is its reason instead."""
+        self._budget.check()
+        self._stream(TaskStarted(task=task.id, path=task.path, worker=worker.name, attempt=task.attempt))
+        text = self._read(task.path) or ""
+        try:
+            yield from self._trials(worker.candidates(task, text, limit=self._wanted), self._wanted)
+        except DiffError as refusal:
+            self._stream(ReplyRefused(task=task.id, worker=worker.name, reason=str(refusal)))
+            yield str(refusal)
+
+    def _trials(self, candidates: Iterable[Candidate], limit: int) -> Iterator[proving.Trial]:
+        numbers: dict[int, int] = {}
+        for trial in proving.try_candidates(
+            self._workspace,
+            self._command,
+            red=self._red,
+            candidates=self._proposed(candidates, limit, numbers),
+            originals=self._read,
+            timeout_seconds=self._timeout,
+        ):
+            number = numbers[id(trial.candidate)]
+            self._stream(CandidateTried(number=number, state=trial.state, reason=_short(trial.reason, 300)))
+            yield trial
+
+    def _proposed(
+        self, candidates: Iterable[Candidate], limit: int, numbers: dict[int, int]
+    ) -> Iterator[Candidate]:
+        taken = 0
+        for candidate in candidates:
+            self._budget.check()
+            result = hashlib.sha256(
+                repr(sorted(candidate.texts.items())).encode("utf-8", "surrogatepass")
+            ).digest()
+            if result in self._seen:
+                continue
+            self._seen.add(result)
+            lines = candidate.diff.added + candidate.diff.removed
+            if lines > self._budget.limits.diff_lines:
+                most = self._budget.limits.diff_lines
+                raise DiffError(f"the diff changes {lines} lines, at most {most} are allowed")
+            self._number += 1
+            taken += 1
+            numbers[id(candidate)] = self._number
+            self._stream(
+                CandidateProposed(
+                    number=self._number,
+                    task=candidate.task,
+                    worker=candidate.worker,
+                    path=candidate.diff.paths[0],
+                    pattern=candidate.pattern,
+                    diff=candidate.diff.text,
+                )
+            )
+            yield candidate
+            if taken >= limit:
+                return
+
+
+def in_order(tasks: Sequence[MicroTask]) -> Iterator[MicroTask]:
+    """Each task after what it depends on; of the ready ones, the lowest priority number first."""
+    by_id = {task.id: task for task in tasks}
+    order = {task.id: (task.priority, position) for position, task in enumerate(tasks)}
+    sorter = graphlib.TopologicalSorter(
+        {task.id: [need for need in task.depends_on if need in by_id] for task in tasks}
+    )
+    sorter.prepare()
+    ready: list[tuple[tuple[int, int], str]] = []
+    while sorter.is_active():
+        for one in sorter.get_ready():
+            heapq.heappush(ready, (order[one], one))
+        _, name = heapq.heappop(ready)
+        yield by_id[name]
+        sorter.done(name)
+
+
+def refreshed(task: MicroTask, text: str | None) -> MicroTask:
+    """The task on its file's newest text: its excerpt found again, else the whole file."""
+    if text is None or not task.excerpt:
+        return task if text is None else replace(task, first_line=1, excerpt=text)
+    if text.count(task.excerpt) == 1:
+        return replace(task, first_line=text.count("\n", 0, text.index(task.excerpt)) + 1)
+    return replace(task, first_line=1, excerpt=text)
+
+
+def failures(verdict: Verdict) -> str:
+    """What a failed verdict tells the next attempt, in a few lines."""
+    wrong = set(verdict.fail_to_fail) | set(verdict.pass_to_fail)
+    told = [f"{result.id}\n{result.message}" for result in verdict.tip.results if result.id in wrong]
+    return _short("the tests still fail: " + ("\n".join(told) or verdict.reason))
+
+
+def named(tasks: Sequence[MicroTask], told: str) -> tuple[MicroTask, ...]:
+    """The tasks whose file a failure names, all of them if it names none."""
+    return tuple(task for task in tasks if task.path in told) or tuple(tasks)
+
+
+def is_pointed(findings: Findings) -> bool:
+    """Whether the evidence points at one or two files firmly enough to ask a model about them at once."""
+    if not findings.suspects or findings.suspects[0].score < 0.5:
+        return False
+    top = findings.suspects[0].score
+    return len({suspect.path for suspect in findings.suspects if suspect.score > 0.9 * top}) <= 2
+
+
+def files_by_words(text: str, paths: Collection[str]) -> tuple[str, ...]:
+    """Paths that share words with a request, best first; a path written out in full is best of all."""
+    words = set(re.findall(r"[a-z0-9]{3,}", text.lower()))
+    scored = []
+    for path in paths:
+        parts = set(re.findall(r"[a-z0-9]{3,}", path.lower()))
+        shared = len(words & parts) / (1 + len(parts)) + 10 * (path in text)
+        if shared:
+            scored.append((-shared, path))
+    return tuple(path for _, path in sorted(scored))
+
+
+def _short(text: str, most: int = TOLD_CHARACTERS) -> str:
+    return text if len(text) <= most else f"{text[: most // 3]}\n[…]\n{text[-(most * 2 // 3) :]}"
