@@ -188,7 +188,8 @@ class _Run:
         if base_run.state == "inconclusive":
             slow = "longer than" in base_run.reason or base_run.exit_code is None
             raise RequestError(
-                f"the tests do not run on base {self.request.base[:12]}: {base_run.reason}. Nothing was committed.",
+                f"the tests do not run on base {self.request.base[:12]}: {base_run.reason}. "
+                "Nothing was committed.",
                 hint="GITAGENT_TESTS_TIMEOUT_SECONDS=900 gitagent fix …" if slow else "gitagent doctor --tests",
             )
         self._red_names = proving.red_tests(base_run, self.request.tests)
@@ -221,7 +222,7 @@ class _Run:
     def _solve(
         self, scratch: Scratch, search: searching.Search, findings: Findings, command: TestCommand
     ) -> GitagentError | None:
-        """Cheapest workers first, up only when the tests say so. Returns the error that stopped a model, if any."""
+        """Cheapest workers first, up only when the tests say so; the error that stopped a model, if any."""
         templates = [worker for worker in self.ports.workers if worker.name == "templates"]
         models = [worker for worker in self.ports.workers if worker.name != "templates"]
         if not models and not findings.red:

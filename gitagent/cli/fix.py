@@ -1,0 +1,182 @@
+"""`gitagent fix`: from a sentence, an issue, a commit or a failing test to a pull request."""
+
+import os
+import secrets
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from gitagent.errors import RequestError
+
+if TYPE_CHECKING:
+    from gitagent.adapters.git import GitRepository
+
+
+@click.command("fix")
+@click.argument("text", nargs=-1)
+@click.option("--issue", type=click.IntRange(min=1), help="Work on this issue of the forge.")
+@click.option("--commit", "commit_rev", metavar="REV", help="Work on what this commit's message asks.")
+@click.option("--test", "tests", metavar="NODEID", multiple=True, help="A failing test to turn green; repeatable.")
+@click.option("--repo", default=".", type=click.Path(), show_default=True, help="The repository.")
+@click.option("--base", metavar="REV", help="Commit to start from.  [default: HEAD]")
+@click.option("--local", "mode", flag_value="local", help="Nothing leaves this machine.  [default]")
+@click.option("--api", "mode", flag_value="api", help="The configured endpoint may be asked too.")
+@click.option("--candidates", type=click.IntRange(1, 64), default=3, show_default=True,
+              help="Diffs asked of a model for one micro-task.")  # fmt: skip
+@click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "none"]),
+              help="Where the tests run; none is unprotected.")  # fmt: skip
+@click.option("--image", help="Container image the tests run in.")
+@click.option("--python", "python", type=click.Path(), help="Interpreter or virtual environment for the tests.")
+@click.option("--test-command", metavar="COMMAND", help="How the whole suite runs, when convention fails.")
+@click.option("--minutes", type=click.FloatRange(min=0.01), help="Wall time of the run.")
+@click.option("--dollars", type=click.FloatRange(min=0), help="Money the run may spend.")
+@click.option("--tokens", type=click.IntRange(min=1), help="Tokens the run may use.")
+@click.option("--max-candidates", type=click.IntRange(min=1), help="Candidates the run may try.")
+@click.option("--again", is_flag=True, help="Start the request's branch anew; the old one is kept aside.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show the diff and the verdict, leave no branch and no pull request."
+)
+@click.option("--yes", is_flag=True, help="Push and open the pull request without asking.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line (docs/events.md).")
+@click.pass_context
+def fix_command(
+    ctx: click.Context,
+    text: tuple[str, ...],
+    issue: int | None,
+    commit_rev: str | None,
+    tests: tuple[str, ...],
+    repo: str,
+    base: str | None,
+    mode: str | None,
+    candidates: int,
+    sandbox: str | None,
+    image: str | None,
+    python: str | None,
+    test_command: str | None,
+    minutes: float | None,
+    dollars: float | None,
+    tokens: int | None,
+    max_candidates: int | None,
+    again: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Work on a request and open a pull request with a red-to-green proof.
+
+    TEXT says what is wrong, in a sentence or more; `-` reads it from standard input. Your HEAD, index and
+    working copy are not touched: the work is on a branch `gitagent/<key>-<slug>`.
+
+    Exit code 0: proven. 1: ended without a proof. 2 to 7: see docs/cli.md. 130: interrupted.
+    """
+    given = [name for name, value in (("TEXT", text), ("--issue", issue), ("--commit", commit_rev)) if value]
+    if len(given) > 1:
+        raise RequestError(f"{' and '.join(given)} exclude each other, expected one. Nothing was run.")
+    if not given and not tests:
+        raise RequestError(
+            "nothing was asked, expected TEXT, --issue, --commit or --test. Nothing was run.",
+            hint='gitagent fix "what is wrong, and what should happen instead"',
+        )
+    from gitagent import pipeline
+    from gitagent.adapters.git import GitRepository
+    from gitagent.cli import building, forges, view
+    from gitagent.core import intake
+    from gitagent.events import Stream
+
+    repository = GitRepository(repo)
+    flags = {
+        "run.mode": mode,
+        "run.minutes": minutes,
+        "run.dollars": dollars,
+        "run.tokens": tokens,
+        "run.candidates": max_candidates,
+        "sandbox.backend": sandbox,
+        "sandbox.image": image,
+        "sandbox.python": python,
+        "tests.command": test_command,
+    }
+    config = building.config_for(repository, flags)
+    head = repository.head()
+    start = repository.resolve(base or commit_rev or head.oid)
+    forge = forges.forge_for(repository, config)
+    if issue is not None:
+        words, asked_by = forge.issue(issue)
+        request = intake.request(words, source="issue", base=start, reference=str(issue), asked_by=asked_by)
+    elif commit_rev is not None:
+        oid = repository.resolve(commit_rev)
+        words = intake.text_of_commit(repository.message(oid))
+        request = intake.request(
+            words, source="commit", base=start, reference=oid, asked_by=repository.author(oid)
+        )
+    elif text == ("-",):
+        request = intake.request(sys.stdin.read(intake.MAX_CHARACTERS + 1), source="stdin", base=start)
+    elif text:
+        request = intake.request(" ".join(text), source="text", base=start)
+    else:
+        words = f"Make {', '.join(tests)} pass" + (" again" if base else "")
+        request = intake.request(words, source="test", base=start, reference=" ".join(tests))
+    request = replace(request, tests=tests)
+    if forge.name != "local" and not (yes or dry_run):
+        _ask_to_push(forge.name, intake.branch_of(request))
+
+    reader = view.view_for(as_json=as_json)
+    stream = Stream(reader)
+    try:
+        ports = building.ports_for(repository, config, stream, forge)
+        report = pipeline.pursue(
+            request,
+            ports,
+            pipeline.Options(
+                run=time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2),
+                base_branch=base_branch(repository, head.branch, base),
+                limits=config.limits(),
+                sandbox_limits=config.sandbox_limits(),
+                test_command=config.tests.command,
+                candidates=candidates,
+                template_candidates=config.templates.candidates,
+                dry_run=dry_run,
+                again=again,
+            ),
+        )
+    finally:
+        reader.close()
+    if report.state == "interrupted":
+        kept = (
+            f"{len(report.commits)} commits are on {report.commits[-1].branch}"
+            if report.commits
+            else "nothing was"
+        )
+        click.echo(f"interrupted: {kept} {'' if report.commits else 'committed'}".rstrip(), err=True)
+        ctx.exit(130)
+    if not as_json:
+        _next_steps(report.pull.number if report.pull else 0, report.run, forge.name)
+    ctx.exit(0 if report.state == "proven" else 1)
+
+
+def base_branch(repository: "GitRepository", current: str | None, base: str | None) -> str:
+    """The branch a pull request is for: the one named by `--base`, else the current one, else main."""
+    if base:
+        short = base.removeprefix("refs/heads/").removeprefix("origin/")
+        if repository.has_branch(short):
+            return short
+    return current or "main"
+
+
+def _ask_to_push(forge: str, branch: str) -> None:
+    if not os.isatty(0):
+        raise RequestError(
+            f"a pull request on {forge} needs your word, and nobody can be asked here. Nothing was run.",
+            hint="gitagent fix --yes …, or --dry-run",
+        )
+    click.confirm(
+        f"Push {branch} and open a draft pull request on {forge} when it is proven?", abort=True, err=True
+    )
+
+
+def _next_steps(number: int, run: str, forge: str) -> None:
+    if number and forge == "local":
+        click.echo(f"\nlook:   gitagent pr diff {number}\naccept: gitagent pr merge {number}", err=True)
+    click.echo(f"{'' if number else chr(10)}why:    gitagent show {run}", err=True)
