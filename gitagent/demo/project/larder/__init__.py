@@ -1,0 +1,1 @@
+"""A kitchen's stock: lots, reservations, orders, prices and what to use first."""
