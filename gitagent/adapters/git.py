@@ -179,7 +179,9 @@ class GitBranches:
             with refusals(doing):
                 self._git.references.create(ref, oid, message="gitagent: created")
         elif not again:
-            raise RepositoryError(f"branch {branch} already exists. Nothing was changed", hint="add --again to start anew")
+            raise RepositoryError(
+                f"branch {branch} already exists. Nothing was changed", hint="add --again to start anew"
+            )
         else:
             _refuse_if_held(self._repository, branch, doing)
             with refusals(doing):

@@ -48,7 +48,9 @@ def _merge_where_checked_out(
     there = Path(GitRepository(holder).git.path)
     busy = next((name for name in _UNDER_WAY if (there / name).exists()), "")
     if busy:
-        raise RepositoryError(f"{holder} is in the middle of something ({busy}). Nothing was merged", hint="git status")
+        raise RepositoryError(
+            f"{holder} is in the middle of something ({busy}). Nothing was merged", hint="git status"
+        )
     me = identity(repository.git)
     names = {
         f"GIT_{role}_{part}": os.environ.get(f"GIT_{role}_{part}") or value

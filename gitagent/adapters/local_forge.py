@@ -107,7 +107,11 @@ class LocalForge:
             data = json.loads(files["pull.json"])
             texts = {name: data[name] for name in _TEXTS}
             state = data["state"]
-            if not all(isinstance(text, str) for text in texts.values()) or state not in ("open", "merged", "closed"):
+            if not all(isinstance(text, str) for text in texts.values()) or state not in (
+                "open",
+                "merged",
+                "closed",
+            ):
                 raise ValueError("a field is of the wrong kind")
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ForgeError(f"{self._states.prefix}{number} holds no pull request: {error}") from error
