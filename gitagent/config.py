@@ -218,7 +218,6 @@ def load(
 
 
 def load_for(
-    directory: str,
     *,
     flags: Mapping[str, object],
     read: Callable[[str], str | None],

@@ -45,10 +45,30 @@ class GitRepository:
         pointer = own / "commondir"
         return os.path.realpath(own / pointer.read_text().strip() if pointer.is_file() else own)
 
+    @property
+    def directory(self) -> str:
+        """The root of the working copy; a bare repository has none, then its git directory."""
+        return str(self.git.workdir or self.git.path).rstrip("/")
+
+    def has_branch(self, name: str) -> bool:
+        """Whether there is a local branch of this short name."""
+        with refusals(f"branch {name} cannot be read"):
+            return f"refs/heads/{name}" in self.git.references
+
+    def settings_text(self, name: str) -> str | None:
+        """A settings file at the root as UTF-8: of the working copy, in a bare repository of HEAD's commit."""
+        if self.git.is_bare:
+            if self.git.head_is_unborn:
+                return None
+            found = [entry for entry in self.entries(self.head().oid) if entry.path == name]
+            return self.read(found[0].oid).decode("utf-8", "replace") if found else None
+        path = Path(self.directory) / name
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
     def head(self) -> Head:
         if self.git.head_is_unborn:
             raise RepositoryError(
-                f"{self._name()} has no commit yet", hint="git add -A && git commit -m 'First commit'"
+                f"{self.directory} has no commit yet", hint="git add -A && git commit -m 'First commit'"
             )
         with refusals("HEAD cannot be read"):
             head = self.git.head
@@ -134,9 +154,6 @@ class GitRepository:
         """The remote's address, "" if there is no such remote."""
         with refusals(f"remote {remote} cannot be read"):
             return next((each.url or "" for each in self.git.remotes if each.name == remote), "")
-
-    def _name(self) -> str:
-        return str(self.git.workdir or self.git.path).rstrip("/")
 
     def _commit(self, commit: str) -> bytes:
         return read_object(self.git, commit, ObjectType.COMMIT)

@@ -14,17 +14,8 @@ from gitagent.ports import Forge, Model, Planner, Ports, Sandbox, Worker
 def config_for(repository: GitRepository, flags: Mapping[str, object]) -> Config:
     """The settings for a repository: its files are read from the working copy, in a bare one from HEAD."""
 
-    def read(name: str) -> str | None:
-        if repository.workdir is None:
-            return repository.text_at_head(name)
-        path = os.path.join(repository.workdir, name)
-        if not os.path.isfile(path):
-            return None
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-
     given = {name: value for name, value in flags.items() if value is not None}
-    return load_for(repository.workdir or repository.path, flags=given, read=read)
+    return load_for(flags=given, read=repository.settings_text)
 
 
 def sandbox_for(repository: GitRepository, config: Config, stream: Stream) -> Sandbox:
@@ -33,7 +24,7 @@ def sandbox_for(repository: GitRepository, config: Config, stream: Stream) -> Sa
 
     box = config.sandbox
     chosen = sandboxes.choose(
-        box.backend, image=box.image or None, python=box.python or None, repo=repository.workdir or repository.path
+        box.backend, image=box.image or None, python=box.python or None, repo=repository.directory
     )
     for note in chosen.notes:
         stream(Noted(level="info", text=note))
@@ -54,9 +45,8 @@ def api_model(config: Config) -> Model | None:
     from gitagent.adapters.openai_server import OpenAIServer
 
     # A repository may name an endpoint, but the user's key goes only where the user sent it.
-    trusted = config.origins.get("api.base_url") in ("environment", "flag") or not _is_repository(
-        config.origins.get("api.base_url", "")
-    )
+    origin = config.origins.get("api.base_url", "")
+    trusted = not origin.startswith((".gitagent.toml", "pyproject.toml"))
     key = os.environ.get(api.key_env) or os.environ.get("OPENAI_API_KEY") or ""
     return OpenAIServer(
         base_url=api.base_url,
@@ -67,10 +57,6 @@ def api_model(config: Config) -> Model | None:
         prompt_price=api.prompt_price,
         answer_price=api.answer_price,
     )
-
-
-def _is_repository(origin: str) -> bool:
-    return origin.startswith((".gitagent.toml", "pyproject.toml"))
 
 
 def ports_for(repository: GitRepository, config: Config, stream: Stream, forge: Forge) -> Ports:

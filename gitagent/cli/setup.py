@@ -1,0 +1,91 @@
+"""`gitagent init`, `gitagent config` and `gitagent completion`."""
+
+import os
+from pathlib import Path
+
+import click
+
+from gitagent.errors import RequestError
+
+
+@click.command("config")
+@click.option("--repo", default=".", type=click.Path(), show_default=True, help="The repository.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def config_command(repo: str, as_json: bool) -> None:
+    """Print each setting, its value, and where it came from."""
+    from gitagent.adapters.git import GitRepository
+    from gitagent.cli.building import config_for
+    from gitagent.config import settings
+
+    config = config_for(GitRepository(repo), {})
+    rows = [
+        (name, config.value(name), config.origins.get(name, "default"), setting)
+        for name, setting in settings().items()
+    ]
+    if as_json:
+        import json
+
+        shown = {name: {"value": value, "origin": origin, "about": s.about} for name, value, origin, s in rows}
+        click.echo(json.dumps(shown, indent=1))
+        return
+    width = max(len(name) for name, *_ in rows)
+    values = [repr(value) if isinstance(value, str) else str(value).lower() for _, value, *_ in rows]
+    wide = min(32, max(map(len, values)))
+    for (name, _, origin, setting), value in zip(rows, values, strict=True):
+        click.echo(f"{name:{width}}  {value:{wide}}  {origin:12}  {setting.about}")
+    key = next((v for v in (config.api.key_env, "OPENAI_API_KEY") if os.environ.get(v)), "")
+    click.echo(f"\nkey for the endpoint: {'in $' + key if key else 'none in $' + config.api.key_env}")
+
+
+@click.command("init")
+@click.option("--repo", default=".", type=click.Path(), show_default=True, help="The repository.")
+@click.option("--print", "print_only", is_flag=True, help="Print the file instead of writing it.")
+def init_command(repo: str, print_only: bool) -> None:
+    """Write `.gitagent.toml` with every setting at its default, commented out."""
+    from gitagent.adapters.git import GitRepository
+
+    text = example()
+    if print_only:
+        click.echo(text, nl=False)
+        return
+    path = Path(GitRepository(repo).directory) / ".gitagent.toml"
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise RequestError(f"{path} is there already. It was not touched.", hint="gitagent config") from None
+    except OSError as error:
+        raise RequestError(f"{path} cannot be written: {error.strerror}. Nothing was written.") from error
+    click.echo(f"wrote {path}; see what is in force with: gitagent config")
+
+
+def example() -> str:
+    """A configuration file in which every line a repository may set is commented out."""
+    from gitagent.config import settings
+
+    lines = ["# gitagent's settings for this repository. Uncomment what should differ from the default."]
+    section = ""
+    for name, setting in settings().items():
+        if not setting.repository:
+            continue
+        head, _, key = name.partition(".")
+        if head != section:
+            lines += ["", f"[{head}]"]
+            section = head
+        value = f'"{setting.default}"' if isinstance(setting.default, str) else str(setting.default).lower()
+        lines += [f"# {setting.about}", f"# {key} = {value}"]
+    return "\n".join(lines) + "\n"
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion_command(shell: str) -> None:
+    """Print the completion script of a shell: `source <(gitagent completion bash)`."""
+    from click.shell_completion import get_completion_class
+
+    from gitagent.cli import main
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise RequestError(f"click knows no completion for {shell}.")
+    click.echo(found(main, {}, "gitagent", "_GITAGENT_COMPLETE").source())
