@@ -9,8 +9,8 @@ from gitagent.errors import RequestError
 
 
 @click.command("demo")
-@click.option("--dir", "directory", type=click.Path(path_type=Path), default=Path("gitagent-demo"), show_default=True,
-              help="Where to make the repository; it stays there to look at.")  # fmt: skip
+@click.option("--dir", "directory", type=click.Path(path_type=Path), default=Path("gitagent-demo"),
+              show_default=True, help="Where to make the repository; it stays there to look at.")  # fmt: skip
 @click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "none"]), default="auto",
               show_default=True, help="Where its tests run.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")

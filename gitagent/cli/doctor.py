@@ -6,6 +6,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -64,7 +65,9 @@ def examine(repo: str) -> Iterator[Check]:
         yield Check(name="repository", state="ok", says=f"{repository.directory}, {where} at {head.oid[:12]}")
         config = config_for(repository, {})
         changed = sorted(set(config.origins.values()))
-        yield Check(name="settings", state="ok", says=f"from {', '.join(changed)}" if changed else "all at default")
+        yield Check(
+            name="settings", state="ok", says=f"from {', '.join(changed)}" if changed else "all at default"
+        )
     except GitagentError as error:
         yield Check(name="repository", state="missing", says=str(error), mend=error.hint)
         return
@@ -121,15 +124,31 @@ def _local(repository: "GitRepository", config: "Config") -> Check:
     if missing:
         state: Literal["missing", "optional"] = "missing" if config.local.model else "optional"
         says = f"{' and '.join(missing)} not installed, so no local model; the rest works"
-        return Check(name="local", state=state, says=says, mend=local_build.command())
+        return Check(
+            name="local",
+            state=state,
+            says=says,
+            mend=f"{local_build.command(in_clone=_in_clone())}  ({local_build.HOW_LONG})",
+        )
     if not config.local.model:
         says = "llama.cpp is there, no model is chosen"
-        return Check(name="local", state="optional", says=says, mend="export GITAGENT_LOCAL_MODEL=/path/to/model.gguf")
+        return Check(
+            name="local", state="optional", says=says, mend="export GITAGENT_LOCAL_MODEL=/path/to/model.gguf"
+        )
     if not os.path.isfile(config.local.model):
         says = f"local.model = {config.local.model} is no file"
-        return Check(name="local", state="missing", says=says, mend="export GITAGENT_LOCAL_MODEL=/path/to/model.gguf")
+        return Check(
+            name="local", state="missing", says=says, mend="export GITAGENT_LOCAL_MODEL=/path/to/model.gguf"
+        )
     size = os.path.getsize(config.local.model) / 2**20
-    return Check(name="local", state="ok", says=f"{config.local.model}, {size:,.0f} MiB, window {config.local.window}")
+    return Check(
+        name="local", state="ok", says=f"{config.local.model}, {size:,.0f} MiB, window {config.local.window}"
+    )
+
+
+def _in_clone() -> bool:
+    """Whether gitagent runs from a clone, whose Makefile builds the wheel."""
+    return (Path(__file__).parents[2] / "Makefile").is_file()
 
 
 def _api(repository: "GitRepository", config: "Config") -> Check:
@@ -140,7 +159,11 @@ def _api(repository: "GitRepository", config: "Config") -> Check:
         return Check(name="endpoint", state="optional", says="none is set; --api needs one", mend=mend)
     model = api_model(config)
     assert model is not None
-    key = "a key is set" if os.environ.get(config.api.key_env) or os.environ.get("OPENAI_API_KEY") else "no key is set"
+    key = (
+        "a key is set"
+        if os.environ.get(config.api.key_env) or os.environ.get("OPENAI_API_KEY")
+        else "no key is set"
+    )
     return Check(name="endpoint", state="ok", says=f"{config.api.model} at {config.api.base_url}, {key}")
 
 
