@@ -1,0 +1,457 @@
+"""Any endpoint that speaks OpenAI's chat completions: a hosted one, vLLM, Ollama, llama-server, LM Studio."""
+
+import contextlib
+import email.utils
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from gitagent.core.microtasks import estimate, redact
+from gitagent.errors import ModelError
+from gitagent.records import Message, Reply, Spending
+
+if TYPE_CHECKING:
+    import openai
+
+# What a chat template puts around the messages, and around each of them; docs/models.md says how it was measured.
+TEMPLATE_TOKENS, MESSAGE_TOKENS = 16, 8
+# An endpoint that counts less than this share of a prompt did not read all of it.
+LEAST_EXACT, LEAST_ESTIMATED = 0.7, 0.25
+LONGEST_WAIT_SECONDS = 60.0
+_OPTIONAL = ("stream_options", "response_format", "seed", "temperature", "max_tokens")
+
+
+class OpenAIServer:
+    """A model behind an OpenAI-compatible endpoint, as in `ports.Model`.
+
+    `base_url` usually ends in `/v1`. `window` is lowered to what the endpoint says it has. `prices` are dollars
+    per million prompt and answer tokens, by the beginning of the model's name. `key_name` is the environment
+    variable the key came from, for hints; the key itself is in no message. `timeout_seconds` is for a whole
+    answer. Requests that met a limit or a broken server are sent at most `tries` times.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        api_key: str = "",
+        key_name: str = "OPENAI_API_KEY",
+        window: int = 4096,
+        timeout_seconds: float = 300.0,
+        tries: int = 4,
+        prices: Mapping[str, tuple[float, float]] | None = None,
+        worker: str = "api",
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        address = urlsplit(base_url)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ModelError(
+                f'the model\'s base URL "{_clean(base_url, api_key)}" is no http(s) address. Nothing was sent.',
+                hint="set it like https://api.openai.com/v1 or http://localhost:8080/v1",
+            )
+        self.name = model
+        self.window = window
+        host = f"{address.hostname}:{address.port}" if address.port else address.hostname
+        self.digest = hashlib.sha256(f"{address.scheme}://{host}{address.path}\n{model}".encode()).hexdigest()
+        self._base_url, self._host, self._key, self._key_name = base_url.rstrip("/"), host, api_key, key_name
+        self._timeout_seconds, self._tries, self._sleep = timeout_seconds, tries, sleep
+        self._price = _price(prices or {}, model)
+        self._worker = worker
+        self._client: openai.OpenAI | None = None
+        self._lock = threading.Lock()
+        self._refused: set[str] = set()
+        self._streams = True
+        self._tokenizes = True
+        self._correction = 1.0
+        self._counted: dict[tuple[Message, ...], int] = {}
+
+    def preload(self) -> threading.Thread:
+        """Begin, on a thread of its own, what takes time before the first question; others go on meanwhile."""
+        thread = threading.Thread(target=self._ready, name="gitagent-openai", daemon=True)
+        thread.start()
+        return thread
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of these messages: by the endpoint's own tokenizer where it has one, else an upper estimate."""
+        self._ready()
+        key = tuple(messages)
+        if key not in self._counted:
+            if len(self._counted) > 256:
+                self._counted.clear()
+            exact = self._tokenized(messages) if self._tokenizes else None
+            self._counted[key] = _estimated(messages) if exact is None else exact
+        return -int(-self._counted[key] * self._correction // 1)
+
+    def reply(
+        self,
+        messages: Sequence[Message],
+        *,
+        answer_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        schema: Mapping[str, object] | None = None,
+    ) -> Reply:
+        """Ask, streaming, as in `ports.Model`. Raises ModelError if the prompt and answer exceed the window."""
+        counted = self.count(messages)
+        if counted + answer_tokens > self.window:
+            raise ModelError(
+                f"a prompt of {counted} tokens and an answer of {answer_tokens} do not fit the window of "
+                f"{self.window}. Nothing was sent.",
+                hint="split the task, or set a larger window",
+            )
+        fields: dict[str, Any] = {
+            "model": self.name,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "max_tokens": answer_tokens,
+            "temperature": temperature,
+            "seed": seed,
+            "stream_options": {"include_usage": True},
+        }
+        if schema is not None:
+            form = {"name": "answer", "strict": True, "schema": dict(schema)}
+            fields["response_format"] = {"type": "json_schema", "json_schema": form}
+        began = time.monotonic()
+        answer = self._asked(fields, answer_tokens)
+        seconds = time.monotonic() - began
+        self._check_read(answer, counted)
+        if not answer.text.strip():
+            self._complain_of_nothing(answer, answer_tokens)
+        prompt_tokens = answer.prompt_tokens or counted
+        given_tokens = answer.answer_tokens or estimate(answer.text)
+        dollars = (prompt_tokens * self._price[0] + given_tokens * self._price[1]) / 1_000_000
+        spending = Spending(
+            worker=self._worker,
+            calls=answer.calls,
+            prompt_tokens=prompt_tokens,
+            answer_tokens=given_tokens,
+            dollars=answer.dollars or dollars,
+            seconds=seconds,
+        )
+        return Reply(text=answer.text, spending=spending, finish="length" if answer.finish == "length" else "stop")
+
+    # The client, and what the endpoint tells about itself
+
+    def _ready(self) -> "openai.OpenAI":
+        with self._lock:
+            if self._client is None:
+                import openai
+
+                client = openai.OpenAI(
+                    base_url=self._base_url,
+                    api_key=self._key or "none",
+                    max_retries=0,
+                    timeout=openai.Timeout(self._timeout_seconds, connect=min(10.0, self._timeout_seconds)),
+                )
+                self._client = client
+                self._learn(client)
+            return self._client
+
+    def _learn(self, client: "openai.OpenAI") -> None:
+        """Lower the window to what the endpoint offers, where it says; being told nothing is fine."""
+        import openai
+
+        with contextlib.suppress(openai.OpenAIError, ValueError):
+            listed = client.get(f"{self._base_url}/models", cast_to=object, options={"timeout": 5.0})
+            for entry in _items(listed, "data"):
+                if entry.get("id") == self.name:
+                    self.window = min([self.window, *_windows(entry)])
+
+    def _tokenized(self, messages: Sequence[Message]) -> int | None:
+        """The endpoint's own count: vLLM counts messages, llama-server a text, both at `/tokenize` of the root."""
+        import openai
+
+        root = re.sub(r"/v\d+$", "", self._base_url)
+        plain = [{"role": message.role, "content": message.content} for message in messages]
+        text = "\n".join(message.content for message in messages)
+        body = {"model": self.name, "messages": plain, "content": text, "add_special": True}
+        try:
+            told = self._ready().post(f"{root}/tokenize", cast_to=object, body=body, options={"timeout": 10.0})
+        except (openai.OpenAIError, ValueError):
+            self._tokenizes = False
+            return None
+        if isinstance(told, Mapping):
+            number, tokens = told.get("count"), told.get("tokens")
+            if isinstance(number, int) and not isinstance(number, bool) and number > 0:
+                return number
+            # A tokenizer makes at least one token of 128 characters; fewer is no answer to our question.
+            if isinstance(tokens, list) and len(tokens) * 128 >= len(text):
+                return len(tokens) + TEMPLATE_TOKENS + MESSAGE_TOKENS * len(messages)
+        self._tokenizes = False
+        return None
+
+    # Asking, until there is an answer or none can come
+
+    def _asked(self, fields: dict[str, Any], answer_tokens: int) -> "_Answer":
+        import openai
+
+        client, calls, waits = self._ready(), 0, 0
+        while True:
+            calls += 1
+            try:
+                answer = self._once(client, fields, answer_tokens)
+            except openai.APITimeoutError:
+                raise self._out_of_time() from None
+            except openai.APIStatusError as error:
+                status, wait = error.status_code, _retry_after(error.response.headers)
+                if status in (400, 422) and self._drop_refused_field(fields, error):
+                    continue
+                again = status in (408, 409, 429) or status >= 500
+                patient = wait is None or wait <= LONGEST_WAIT_SECONDS
+                if not again or calls >= self._tries or not patient or _out_of_money(error):
+                    raise self._told(error, wait) from None
+            except openai.APIConnectionError as error:
+                # Nobody there stays so; a connection that broke may hold next time.
+                if _never_connected(error) or calls >= self._tries:
+                    raise self._unreachable(error) from None
+                wait = None
+            except openai.APIError as error:
+                # An error told inside the stream, after status 200.
+                if calls >= self._tries:
+                    raise self._told(error, None) from None
+                wait = None
+            except ValueError as error:
+                if calls >= self._tries:
+                    raise self._nonsense(error) from None
+                wait = None
+            else:
+                if answer is None:
+                    self._streams = False  # it answered, but not as a stream
+                    continue
+                if answer.finish or calls >= 2:
+                    answer.calls = calls
+                    return answer
+                wait = None
+            self._sleep(min(0.5 * 2**waits, 8.0) if wait is None else wait)
+            waits += 1
+
+    def _once(self, client: "openai.OpenAI", fields: Mapping[str, Any], answer_tokens: int) -> "_Answer | None":
+        """One request; None if a stream was asked for and none came."""
+        sent = {name: value for name, value in fields.items() if name not in self._refused}
+        if "max_tokens" in self._refused:
+            sent["max_completion_tokens"] = fields["max_tokens"]
+        ends = time.monotonic() + self._timeout_seconds
+        answer = _Answer()
+        if not self._streams:
+            sent.pop("stream_options", None)
+            whole = client.post("/chat/completions", cast_to=object, body=sent)
+            answer.take(whole)
+            answer.finish = answer.finish or "stop"
+            return answer
+        create: Any = client.chat.completions.create
+        with create(**sent, stream=True) as stream:
+            told = False
+            for chunk in stream:
+                told = True
+                answer.take(chunk.to_dict(mode="json", warnings=False))
+                if time.monotonic() > ends:
+                    raise self._out_of_time()
+                if len(answer.text) > 64 * answer_tokens + 4096:
+                    answer.finish = "length"  # it does not keep to max_tokens
+                    break
+            kind = stream.response.headers.get("content-type", "")
+        return answer if told or "event-stream" in kind else None
+
+    def _drop_refused_field(self, fields: dict[str, Any], error: "openai.APIStatusError") -> bool:
+        """Whether the endpoint complained of a field it can do without, which is left out from now on."""
+        said = json.dumps(error.body, default=str).lower() if error.body else str(error).lower()
+        for name in _OPTIONAL:
+            hinted = name in said or (name == "response_format" and "json_schema" in said)
+            if hinted and name in fields and name not in self._refused:
+                if name == "max_tokens" and "max_completion_tokens" not in said:
+                    continue
+                self._refused.add(name)
+                return True
+        return False
+
+    # What is wrong, in one line
+
+    def _check_read(self, answer: "_Answer", counted: int) -> None:
+        """Learn from the endpoint's own count, and refuse an answer to half a question."""
+        if not answer.prompt_tokens:
+            return
+        if answer.prompt_tokens > counted:
+            self._correction *= answer.prompt_tokens / counted
+        least = LEAST_EXACT if self._tokenizes else LEAST_ESTIMATED
+        if counted > 400 and answer.prompt_tokens < counted * least:
+            raise ModelError(
+                f"{self._host} read only {answer.prompt_tokens} tokens of a prompt of about {counted}: its window is "
+                "smaller than it says, and it cut the prompt in silence. The answer was thrown away.",
+                hint=f"raise the server's context length (num_ctx, -c), or set window = {answer.prompt_tokens}",
+            )
+
+    def _complain_of_nothing(self, answer: "_Answer", answer_tokens: int) -> None:
+        if answer.finish == "content_filter":
+            raise ModelError(f"the content filter of {self._host} withheld the answer.", hint="set another model")
+        if answer.refusal:
+            raise ModelError(f"{self.name} refused: {self._clean(answer.refusal)}", hint="set another model")
+        if answer.finish == "length":
+            raise ModelError(
+                f"{self.name} used up its {answer_tokens} answer tokens without a word of answer.",
+                hint="set a larger window, or a model that thinks less before it answers",
+            )
+        raise ModelError(f"{self.name} at {self._host} answered nothing.", hint="ask again, or set another model")
+
+    def _told(self, error: "openai.APIError", wait: float | None) -> ModelError:
+        status = getattr(error, "status_code", 0)
+        said = self._clean(_message_of(error))
+        about = f" ({status}: {said})" if status else f": {said}"
+        if status in (401, 403):
+            lacks = "refuses the key" if self._key else "wants a key"
+            return ModelError(
+                f"{self._host} {lacks}{about}. Nothing was changed.", hint=f"export {self._key_name}=…"
+            )
+        if status == 404:
+            return ModelError(
+                f'{self._host} has no model "{self.name}", or the base URL has the wrong path{about}.',
+                hint=f"curl {self._base_url}/models lists its models; the base URL mostly ends in /v1",
+            )
+        if status == 429:
+            asks = f", and asks to wait {wait:.0f} s" if wait else ""
+            spent = _out_of_money(error)
+            return ModelError(
+                f"{self._host} {'has no credit left for this key' if spent else 'is over its limit'}{asks}{about}.",
+                hint="look at the account's billing" if spent else "run again later, or set another model",
+            )
+        if status >= 500 or not status:
+            return ModelError(f"{self._host} failed{about}. Nothing was changed.", hint="run again later")
+        return ModelError(
+            f"{self._host} does not accept the request{about}.", hint="set another model, or a smaller window"
+        )
+
+    def _unreachable(self, error: Exception) -> ModelError:
+        if _never_connected(error):
+            why = self._clean(str(error.__cause__ or error))
+            return ModelError(
+                f"nothing answers at {self._base_url}: {why}. Nothing was sent.",
+                hint="start the model server, or set its base URL",
+            )
+        return ModelError(
+            f"{self._host} broke the connection in the middle of its answer, {self._tries} times.",
+            hint="look at the server's log; it may be out of memory",
+        )
+
+    def _out_of_time(self) -> ModelError:
+        return ModelError(
+            f"{self.name} at {self._host} gave no whole answer in {self._timeout_seconds:g} s.",
+            hint="set a longer timeout, or a smaller model",
+        )
+
+    def _nonsense(self, error: Exception) -> ModelError:
+        return ModelError(
+            f"{self._host} answers something that is no chat completion: {self._clean(str(error))}.",
+            hint=f"is {self._base_url} the right base URL? It mostly ends in /v1",
+        )
+
+    def _clean(self, text: str) -> str:
+        return _clean(text, self._key)
+
+
+class _Answer:
+    """An answer as it comes in, piece by piece; foreign shapes are looked at with care."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.finish = ""
+        self.refusal = ""
+        self.prompt_tokens = 0
+        self.answer_tokens = 0
+        self.dollars = 0.0
+        self.calls = 1
+
+    def take(self, piece: object) -> None:
+        if not isinstance(piece, Mapping):
+            raise ValueError(str(piece)[:80])
+        for choice in list(_items(piece, "choices"))[:1]:
+            said = choice.get("delta") or choice.get("message")
+            if isinstance(said, Mapping):
+                content, refusal = said.get("content"), said.get("refusal")
+                if isinstance(content, list):
+                    content = "".join(str(part.get("text") or "") for part in _mappings(content))
+                self.text += content if isinstance(content, str) else ""
+                self.refusal += refusal if isinstance(refusal, str) else ""
+            self.finish = str(choice.get("finish_reason") or self.finish)
+        usage = piece.get("usage")
+        if isinstance(usage, Mapping):
+            self.prompt_tokens = int(_number(usage.get("prompt_tokens"))) or self.prompt_tokens
+            self.answer_tokens = int(_number(usage.get("completion_tokens"))) or self.answer_tokens
+            self.dollars = _number(usage.get("cost")) or self.dollars  # what OpenRouter charges
+
+
+def _estimated(messages: Sequence[Message]) -> int:
+    return TEMPLATE_TOKENS + sum(MESSAGE_TOKENS + estimate(message.content) for message in messages)
+
+
+def _clean(text: str, key: str) -> str:
+    """A server's words in one line, bounded, without the key or anything that looks like one."""
+    line = " ".join(text.split())
+    if len(key) >= 4:
+        line = line.replace(key, "[key]")
+    line = redact(line).text.rstrip(".")
+    return line if len(line) <= 300 else line[:299] + "…"
+
+
+def _message_of(error: "openai.APIError") -> str:
+    body: object = error.body
+    if isinstance(body, Mapping):
+        inner = body.get("error", body)
+        if isinstance(inner, Mapping):
+            inner = inner.get("message") or inner.get("detail") or inner
+        return inner if isinstance(inner, str) else json.dumps(inner, default=str)
+    return body if isinstance(body, str) and body.strip() else error.message
+
+
+def _out_of_money(error: "openai.APIError") -> bool:
+    return "insufficient_quota" in f"{error.code} {error.type} {error.body}"
+
+
+def _never_connected(error: BaseException) -> bool:
+    # Named, not imported: the HTTP library under `openai` has changed its name before.
+    return type(error.__cause__).__name__ in ("ConnectError", "UnsupportedProtocol", "ProxyError", "InvalidURL")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds the server asks to wait: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3)."""
+    said = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", said):
+        return float(said)
+    if said:
+        with contextlib.suppress(ValueError, TypeError):
+            return max(email.utils.parsedate_to_datetime(said).timestamp() - time.time(), 0.0)
+    return None
+
+
+def _price(prices: Mapping[str, tuple[float, float]], model: str) -> tuple[float, float]:
+    """The prices of the longest name that begins the model's; 0 for a model without."""
+    names = [name for name in prices if model.startswith(name)]
+    return prices[max(names, key=len)] if names else (0.0, 0.0)
+
+
+def _windows(entry: Mapping[str, object]) -> Iterator[int]:
+    """What an entry of `/models` says about the window: vLLM, OpenRouter, Groq, LM Studio, llama-server."""
+    meta = entry.get("meta")
+    told = [
+        entry.get(name) for name in ("max_model_len", "context_length", "context_window", "max_context_length")
+    ]
+    told += [meta.get("n_ctx"), meta.get("n_ctx_train")] if isinstance(meta, Mapping) else []
+    yield from (int(size) for size in map(_number, told) if size >= 256)
+
+
+def _items(value: object, name: str) -> Iterator[Mapping[str, Any]]:
+    held = value.get(name) if isinstance(value, Mapping) else None
+    yield from _mappings(held if isinstance(held, list) else [])
+
+
+def _mappings(values: Sequence[object]) -> Iterator[Mapping[str, Any]]:
+    yield from (value for value in values if isinstance(value, Mapping))
+
+
+def _number(value: object) -> float:
+    return (
+        float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value else 0.0
+    )

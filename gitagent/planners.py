@@ -1,0 +1,354 @@
+"""The two planners: one that needs no model, and one that asks a chat model."""
+
+from collections.abc import Callable, Sequence
+
+from gitagent.core import microtasks, planning
+from gitagent.core.microtasks import outlines
+from gitagent.core.replies import read_object
+from gitagent.errors import ModelError, RequestError
+from gitagent.events import ModelReplied, PromptBuilt, ReplyRefused
+from gitagent.ports import Listener, Model
+from gitagent.records import Findings, Message, MicroTask, Note, Plan, Request, Span, Spending, Suspect
+
+Read = Callable[[str], str | None]
+
+LEARN = (Message(role="user", content=""),)
+# What an instruction may take before the request becomes a note, and what an excerpt is grown to.
+LONG_REQUEST = 250
+COMFORTABLE = 400
+SCAFFOLD = 300
+
+
+class LocalizerPlanner:
+    """Plans without a model: one task per suspicious stretch, as alternatives, best first."""
+
+    name = "localizer"
+
+    def __init__(
+        self,
+        *,
+        window: int = 4096,
+        answer_tokens: int = 1024,
+        most: int = 8,
+        count: Callable[[str], int] = microtasks.estimate,
+    ) -> None:
+        self._window = window
+        self._answer_tokens = min(answer_tokens, window // 3)
+        self._most = most
+        self._count = count
+
+    def plan(self, request: Request, findings: Findings, read: Read) -> tuple[Plan, tuple[Spending, ...]]:
+        """Alternatives around the suspects; without suspects, around what the request's words name.
+
+        Raises RequestError if neither leads to a file.
+        """
+        instruction, said = _instruction(request, self._count)
+        room = self._window - self._answer_tokens - SCAFFOLD - self._count(instruction)
+        failing = _failing(findings, read)
+        tasks: list[MicroTask] = []
+        for path, lines, suspects in self._stretches(request, findings, read):
+            text = read(path) or ""
+            try:
+                first, excerpt = microtasks.segment(
+                    path, text, lines=lines, count=self._count, room=room, enough=COMFORTABLE
+                )
+            except RequestError:
+                continue  # one endless line: nothing to ask about there
+            last = first + len(outlines.lines_of(excerpt)) - 1
+            if any((task.path, task.first_line, task.excerpt) == (path, first, excerpt) for task in tasks):
+                continue
+            inside = tuple(item for item in findings.suspects if item.path == path and first <= item.line <= last)
+            tasks.append(
+                MicroTask(
+                    id=f"t{len(tasks) + 1}",
+                    path=path,
+                    first_line=first,
+                    excerpt=excerpt,
+                    instruction=instruction,
+                    answer_tokens=self._answer_tokens,
+                    notes=(*failing, *said, *_surroundings(path, text, first, excerpt, read)),
+                    suspects=inside or suspects,
+                    priority=min(len(tasks) + 1, 9),
+                )
+            )
+            if len(tasks) == self._most:
+                break
+        if not tasks:
+            raise RequestError(
+                f'nothing in the repository was found for "{request.title}": no failing test, and no file by its '
+                "words. Nothing was changed.",
+                hint="name a failing test: gitagent fix --test TEST",
+            )
+        plan = Plan(summary=request.title, mode="any", tasks=tuple(tasks), planner=self.name)
+        return plan, ()
+
+    def _stretches(
+        self, request: Request, findings: Findings, read: Read
+    ) -> Sequence[tuple[str, list[int], tuple[Suspect, ...]]]:
+        """Path, wanted lines and suspects of each stretch, best first."""
+        found: dict[tuple[str, int], list[Suspect]] = {}
+        spans: dict[str, tuple[Span, ...] | None] = {}
+        for suspect in findings.suspects:
+            if suspect.path not in spans:
+                text = read(suspect.path)
+                spans[suspect.path] = None if text is None else outlines.outline(suspect.path, text)
+            own = spans[suspect.path]
+            if own is None:
+                continue
+            around = outlines.enclosing(own, suspect.line)
+            found.setdefault((suspect.path, around[0].first_line if around else 0), []).append(suspect)
+            if len(found) > 3 * self._most:
+                break
+        if found:
+            return [
+                (path, [item.line for item in suspects], tuple(suspects)) for (path, _), suspects in found.items()
+            ]
+        return [(path, [line], ()) for path, line in _by_words(request.text, findings.files, read, self._most)]
+
+
+class ChatPlanner:
+    """Asks a chat model for a plan, reads its answer tolerantly, and checks it against the repository."""
+
+    def __init__(
+        self,
+        model: Model,
+        listener: Listener,
+        *,
+        name: str = "chat",
+        worker_window: int | None = None,
+        worker_count: Callable[[Sequence[Message]], int] | None = None,
+        answer_tokens: int = 1024,
+        asks: int = 3,
+        enough: int = 600,
+    ) -> None:
+        self.name = name
+        self._model = model
+        self._listener = listener
+        self._worker_window = worker_window
+        self._count = worker_count or model.count
+        self._answer_tokens = answer_tokens
+        self._asks = asks
+        self._enough = enough
+
+    def plan(self, request: Request, findings: Findings, read: Read) -> tuple[Plan, tuple[Spending, ...]]:
+        """The model's plan, every task of it needed, in dependency order, each fitting the worker's window.
+
+        Raises ModelError if no answer of at most three is a plan, RequestError if the request does not fit.
+        """
+        first = (suspect.path for suspect in findings.suspects)
+        files = planning.ranked(findings.files, request.text, first)
+        notes = (*planning.facts(findings, files, read), *_outlines(files[:3], read))
+        spent: list[Spending] = []
+        refused = ""
+        for ask in range(self._asks):
+            self._model.count(LEARN)  # an adapter may learn the window by it
+            answer_tokens = min(self._answer_tokens * (ask + 1), self._model.window // 3)
+            prompt = microtasks.fit(
+                planning.SYSTEM,
+                planning.body(request, refused),
+                notes,
+                count=self._model.count,
+                window=self._model.window,
+                answer_tokens=answer_tokens,
+                enough=self._enough,
+                subject="the request",
+            )
+            self._listener(
+                PromptBuilt(
+                    task="plan",
+                    worker=self.name,
+                    prompt_tokens=prompt.prompt_tokens,
+                    answer_tokens=answer_tokens,
+                    window=self._model.window,
+                    left_out=prompt.left_out,
+                )
+            )
+            reply = self._model.reply(
+                prompt.messages,
+                answer_tokens=answer_tokens,
+                temperature=0.0 if ask == 0 else 0.3,
+                seed=ask,
+                schema=planning.SCHEMA,
+            )
+            self._listener(ModelReplied(spending=reply.spending))
+            spent.append(reply.spending)
+            try:
+                if reply.finish == "length":
+                    raise ModelError(f"the answer was cut off at {answer_tokens} tokens; answer shorter")
+                answer = read_object(reply.text, planning.KEYS, wanted="tasks", inside=planning.TASK_KEYS)
+                steps = planning.steps_of(answer, lambda path: read(path) is not None, files)
+                tasks = self._tasks(steps, findings, read)
+            except ModelError as problem:
+                refused = str(problem)
+                self._listener(ReplyRefused(task="plan", worker=self.name, reason=refused))
+                continue
+            summary = planning.summary_of(answer, request.title)
+            plan = Plan(summary=summary, mode="all", tasks=tasks, planner=self.name, assumptions=_assumed(answer))
+            return plan, tuple(spent)
+        raise ModelError(
+            f"{self._model.name} gave no usable plan in {self._asks} answers; of the last one: {refused}. "
+            "Nothing was changed.",
+            hint="set another model, or plan without one: gitagent fix --local",
+        )
+
+    def _tasks(self, steps: Sequence[planning.Step], findings: Findings, read: Read) -> tuple[MicroTask, ...]:
+        window = self._worker_window or self._model.window
+        answer_tokens = min(1024, window // 3)
+        failing = _failing(findings, read)
+        pieces: dict[str, tuple[str, ...]] = {}
+        out: list[MicroTask] = []
+        for step in steps:
+            text = read(step.path) or ""
+            room = window - answer_tokens - SCAFFOLD - self._size(step.instruction)
+            lines = self._wanted(step, text, findings)
+            try:
+                first, excerpt = microtasks.segment(
+                    step.path, text, lines=lines, count=self._size, room=room, enough=min(room, COMFORTABLE)
+                )
+            except RequestError as problem:
+                raise ModelError(str(problem)) from problem
+            last = first + len(outlines.lines_of(excerpt)) - 1
+            task = MicroTask(
+                id=step.id,
+                path=step.path,
+                first_line=first,
+                excerpt=excerpt,
+                instruction=step.instruction,
+                answer_tokens=answer_tokens if not step.new else window // 3,
+                notes=(*failing, *_surroundings(step.path, text, first, excerpt, read)),
+                suspects=tuple(
+                    item for item in findings.suspects if item.path == step.path and first <= item.line <= last
+                ),
+                depends_on=tuple(piece for need in step.depends_on for piece in pieces[need]),
+                priority=step.priority,
+            )
+            fitting = self._fitting(task, window)
+            pieces[step.id] = tuple(piece.id for piece in fitting)
+            out += fitting
+        return tuple(out)
+
+    def _wanted(self, step: planning.Step, text: str, findings: Findings) -> list[int]:
+        """The lines a step is about: those it names, else the suspects, else what its words match."""
+        if not text:
+            return []
+        spans = outlines.outline(step.path, text)
+        if step.symbol and (span := outlines.named(spans, step.symbol)) is not None:
+            return [span.first_line, span.last_line]
+        if step.lines is not None:
+            return list(step.lines)
+        suspected = [item.line for item in findings.suspects if item.path == step.path][:3]
+        if suspected:
+            return suspected
+        words = planning.words_of(f"{step.symbol} {step.instruction}")
+        best = max(spans, key=lambda span: len(planning.words_of(span.name) & words), default=None)
+        if best is not None and planning.words_of(best.name) & words:
+            return [best.first_line, best.last_line]
+        lines = text.count("\n") + 1
+        if self._size(text) > COMFORTABLE * 2 and best is not None:
+            names = ", ".join(span.name for span in spans[:8])
+            raise ModelError(f'{step.path} has {lines} lines; name the "symbol" to change, one of: {names}')
+        return [1, lines]
+
+    def _fitting(self, task: MicroTask, window: int) -> list[MicroTask]:
+        """The task, or what it is split into so that each piece fits the window."""
+        try:
+            microtasks.prompt(task, count=self._count, window=window)
+        except microtasks.TooLargeError as problem:
+            try:
+                halves = microtasks.split(task)
+            except microtasks.TooLargeError:
+                raise ModelError(str(problem)) from problem
+            return [piece for half in halves for piece in self._fitting(half, window)]
+        return [task]
+
+    def _size(self, text: str) -> int:
+        return self._count((Message(role="user", content=text),))
+
+
+def _instruction(request: Request, count: Callable[[str], int]) -> tuple[str, tuple[Note, ...]]:
+    """The request as an instruction, or its title where it is long; then the whole of it is a note."""
+    text = request.text.strip()
+    if count(text) <= LONG_REQUEST:
+        return text, ()
+    return f"{request.title} (the whole request is below, if it fitted)", (
+        Note(title="The whole request", text=text, priority=3),
+    )
+
+
+def _failing(findings: Findings, read: Read) -> tuple[Note, ...]:
+    """What the first failing tests said, and the source of the first of them."""
+    notes = list(planning.failures(findings.red))
+    for result in findings.red[:1]:
+        for path, name in planning.places_of(result.id):
+            text = read(path)
+            if text is None:
+                continue
+            span = outlines.named(outlines.outline(path, text), name)
+            if span is not None:
+                source = "".join(outlines.lines_of(text)[span.first_line - 1 : span.last_line])
+                notes.append(Note(title=f"Source of that test, {path}", text=source, priority=2))
+            break
+    return tuple(notes)
+
+
+def _surroundings(path: str, text: str, first: int, excerpt: str, read: Read) -> tuple[Note, ...]:
+    """The headers of what the excerpt calls: in its own file, and where it imports from."""
+    if not excerpt:
+        return ()
+    notes = []
+    own = outlines.signatures(path, text, first, excerpt)
+    if own:
+        notes.append(Note(title=f"Elsewhere in {path}", text="\n".join(own[:12]), priority=4))
+    called = outlines.called_in(excerpt)
+    heads: list[str] = []
+    for name, paths in list(outlines.imported_from(path, text, called).items())[:6]:
+        for place in paths:
+            other = read(place)
+            if other is None:
+                continue
+            span = outlines.named(outlines.outline(place, other), name)
+            if span is not None:
+                heads.append(f"# {place}\n{outlines.header(outlines.lines_of(other), span)}")
+            break
+    if heads:
+        notes.append(Note(title="What it calls", text="\n".join(heads), priority=5))
+    return tuple(notes)
+
+
+def _outlines(files: Sequence[str], read: Read) -> tuple[Note, ...]:
+    """The functions and classes of files, a note each."""
+    notes = []
+    for place, path in enumerate(files):
+        text = read(path)
+        if not text:
+            continue
+        spans = outlines.outline(path, text)
+        if spans:
+            names = ", ".join(f"{span.name} {span.first_line}-{span.last_line}" for span in spans[:40])
+            more = f", and {len(spans) - 40} more" if len(spans) > 40 else ""
+            notes.append(Note(title=f"In {path}, with lines", text=names + more, priority=4 + place))
+    return tuple(notes)
+
+
+def _by_words(text: str, files: Sequence[str], read: Read, most: int) -> list[tuple[str, int]]:
+    """Paths and lines whose names share words with a text, best first."""
+    words = planning.words_of(text)
+    scored: list[tuple[int, int, str, int]] = []
+    for place, path in enumerate(planning.ranked(files, text)[:10]):
+        source = read(path)
+        if not source or "\0" in source:
+            continue
+        of_path = len(planning.words_of(path) & words)
+        spans = outlines.outline(path, source)
+        hits = [(len(planning.words_of(span.name) & words), span) for span in spans]
+        best = [(hit, span) for hit, span in hits if hit]
+        scored += [(-(2 * hit + of_path), place, path, span.first_line) for hit, span in best]
+        if not best and of_path:
+            scored.append((-of_path, place, path, 1))
+    return [(path, line) for _, _, path, line in sorted(scored)[:most]]
+
+
+def _assumed(answer: dict[str, object]) -> tuple[str, ...]:
+    said = answer.get("assumptions")
+    items = [said] if isinstance(said, str) else said if isinstance(said, list) else []
+    return tuple(planning.shortened(" ".join(item.split()), 300) for item in items if isinstance(item, str))[:8]
