@@ -4,6 +4,7 @@ libgit2 runs no hooks, signs nothing and applies no filters when objects are mad
 own hook, and HEAD, index and working copy stay as they are.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -179,9 +180,8 @@ class GitBranches:
             with refusals(doing):
                 self._git.references.create(ref, oid, message="gitagent: created")
         elif not again:
-            raise RepositoryError(
-                f"branch {branch} already exists. Nothing was changed", hint="add --again to start anew"
-            )
+            hint = "add --again to start anew; the old commits are kept"
+            raise RepositoryError(f"branch {branch} already exists. Nothing was changed", hint=hint)
         else:
             _refuse_if_held(self._repository, branch, doing)
             with refusals(doing):
@@ -282,10 +282,8 @@ class GitScratch:
 def identity(git: pygit2.Repository) -> pygit2.Signature:
     """Who commits: git's environment variables, the user's configuration, or ourselves; never an error."""
     tries = [(os.environ.get("GIT_COMMITTER_NAME", ""), os.environ.get("GIT_COMMITTER_EMAIL", ""))]
-    try:
+    with contextlib.suppress(*FOREIGN):  # not set, or not readable
         tries.append((git.config["user.name"], git.config["user.email"]))
-    except FOREIGN:
-        pass
     for name, email in tries:
         try:
             return pygit2.Signature(" ".join(name.split()), " ".join(email.split()))
