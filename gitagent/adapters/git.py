@@ -177,8 +177,9 @@ class GitBranches:
         old = _tip_of(self._git, ref)
         doing = f"branch {branch} cannot be made"
         if old is None:
+            self._refuse_below_another(branch)
             with refusals(doing):
-                self._git.references.create(ref, oid, message="gitagent: created")
+                self._git.create_reference_direct(ref, pygit2.Oid(hex=oid), False, message="gitagent: created")
         elif not again:
             hint = "add --again to start anew; the old commits are kept"
             raise RepositoryError(f"branch {branch} already exists. Nothing was changed", hint=hint)
@@ -212,6 +213,15 @@ class GitBranches:
             current = self._git.references[ref]
             if str(current.target) == tip:
                 current.delete()
+
+    def _refuse_below_another(self, branch: str) -> None:
+        parts = branch.split("/")
+        for above in ("/".join(parts[:end]) for end in range(1, len(parts))):
+            if _tip_of(self._git, f"refs/heads/{above}") is not None:
+                raise RepositoryError(
+                    f"branch {branch} cannot be made: a branch named {above} is in the way. Nothing was changed",
+                    hint=f"git branch -m {above} {above}-old",
+                )
 
     def _keep(self, branch: str, tip: str) -> str:
         """Make the tip reachable under a new ref; its name."""
@@ -325,7 +335,7 @@ def _branch_ref(branch: str) -> str:
         valid = pygit2.reference_is_valid_name(ref)
     except ValueError:
         valid = False
-    if not valid or branch.startswith("-") or branch == "HEAD":
+    if not valid or "\0" in branch or branch.startswith("-") or branch == "HEAD":
         shown = branch.encode("utf-8", "backslashreplace").decode()
         raise RepositoryError(f"{shown!r} is no valid branch name", hint="git help check-ref-format")
     return ref
