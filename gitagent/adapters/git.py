@@ -4,6 +4,7 @@ libgit2 runs no hooks, signs nothing and applies no filters when objects are mad
 own hook, and HEAD, index and working copy stay as they are.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -193,12 +194,12 @@ class GitBranches:
         old = _tip_of(self._git, ref)
         doing = f"branch {branch} cannot be made"
         if old is None:
+            self._refuse_below_another(branch)
             with refusals(doing):
-                self._git.references.create(ref, oid, message="gitagent: created")
+                self._git.create_reference_direct(ref, pygit2.Oid(hex=oid), False, message="gitagent: created")
         elif not again:
-            raise RepositoryError(
-                f"branch {branch} already exists. Nothing was changed", hint="add --again to start anew"
-            )
+            hint = "add --again to start anew; the old commits are kept"
+            raise RepositoryError(f"branch {branch} already exists. Nothing was changed", hint=hint)
         else:
             _refuse_if_held(self._repository, branch, doing)
             with refusals(doing):
@@ -229,6 +230,15 @@ class GitBranches:
             current = self._git.references[ref]
             if str(current.target) == tip:
                 current.delete()
+
+    def _refuse_below_another(self, branch: str) -> None:
+        parts = branch.split("/")
+        for above in ("/".join(parts[:end]) for end in range(1, len(parts))):
+            if _tip_of(self._git, f"refs/heads/{above}") is not None:
+                raise RepositoryError(
+                    f"branch {branch} cannot be made: a branch named {above} is in the way. Nothing was changed",
+                    hint=f"git branch -m {above} {above}-old",
+                )
 
     def _keep(self, branch: str, tip: str) -> str:
         """Make the tip reachable under a new ref; its name."""
@@ -299,10 +309,8 @@ class GitScratch:
 def identity(git: pygit2.Repository) -> pygit2.Signature:
     """Who commits: git's environment variables, the user's configuration, or ourselves; never an error."""
     tries = [(os.environ.get("GIT_COMMITTER_NAME", ""), os.environ.get("GIT_COMMITTER_EMAIL", ""))]
-    try:
+    with contextlib.suppress(*FOREIGN):  # not set, or not readable
         tries.append((git.config["user.name"], git.config["user.email"]))
-    except FOREIGN:
-        pass
     for name, email in tries:
         try:
             return pygit2.Signature(" ".join(name.split()), " ".join(email.split()))
@@ -344,7 +352,7 @@ def _branch_ref(branch: str) -> str:
         valid = pygit2.reference_is_valid_name(ref)
     except ValueError:
         valid = False
-    if not valid or branch.startswith("-") or branch == "HEAD":
+    if not valid or "\0" in branch or branch.startswith("-") or branch == "HEAD":
         shown = branch.encode("utf-8", "backslashreplace").decode()
         raise RepositoryError(f"{shown!r} is no valid branch name", hint="git help check-ref-format")
     return ref

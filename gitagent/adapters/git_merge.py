@@ -47,10 +47,9 @@ def _merge_where_checked_out(
 ) -> str:
     there = Path(GitRepository(holder).git.path)
     busy = next((name for name in _UNDER_WAY if (there / name).exists()), "")
+    look = f"git -C '{holder}' status"
     if busy:
-        raise RepositoryError(
-            f"{holder} is in the middle of something ({busy}). Nothing was merged", hint="git status"
-        )
+        raise RepositoryError(f"{holder} is in the middle of something ({busy}). Nothing was merged", hint=look)
     me = identity(repository.git)
     names = {
         f"GIT_{role}_{part}": os.environ.get(f"GIT_{role}_{part}") or value
@@ -73,12 +72,12 @@ def _merge_where_checked_out(
     ]
     if files:
         raise RepositoryError(
-            f"{holder} has changes of its own in {_some(files)}, which the merge would overwrite. Nothing was merged",
+            f"{holder} has changes of its own in {_some(files)}, in the merge's way. Nothing was merged",
             hint="git stash, or commit them; then run the command again",
         )
     reason = next((line.partition(": ")[2] for line in lines if line.startswith(("error: ", "fatal: "))), "")
     shown = reason or " ".join((said.stderr or said.stdout).split())[:200] or f"exit code {said.returncode}"
-    raise RepositoryError(f"git merge refused in {holder}: {shown}. Nothing was merged", hint="git status")
+    raise RepositoryError(f"git merge refused in {holder}: {shown}. Nothing was merged", hint=look)
 
 
 def _paths(conflicts: "pygit2.index.ConflictCollection") -> list[str]:

@@ -175,7 +175,7 @@ class _Directory:
             self._entries[name] = (self._entries[name][0], oid.raw)
         ordered = sorted(self._entries.items(), key=_order)
         raw = b"".join(b"%o %s\0%s" % (mode, name, oid) for name, (mode, oid) in ordered)
-        return self._git.write(ObjectType.TREE, raw).raw
+        return bytes(self._git.write(ObjectType.TREE, raw).raw)
 
     def _add(self, name: bytes, path: str, mode: int) -> None:
         if self._folded is None:

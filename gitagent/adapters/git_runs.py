@@ -110,7 +110,7 @@ class GitRuns:
     def save(self, run: str, files: Mapping[str, str], message: str) -> None:
         """As in the port; files saved earlier and not named now stay."""
         try:
-            valid = "/" not in run and pygit2.reference_is_valid_name(self._states.prefix + run)
+            valid = not set(run) & {"/", "\0"} and pygit2.reference_is_valid_name(self._states.prefix + run)
         except ValueError:
             valid = False
         if not valid:

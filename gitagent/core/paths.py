@@ -61,6 +61,5 @@ def _problem_of(path: str) -> str:
 
 
 def _shown(path: str) -> str:
-    readable = path.encode("utf-8", "backslashreplace").decode()
-    readable = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", readable)
-    return repr(readable) if not readable else readable if len(readable) <= 200 else readable[:199] + "…"
+    readable = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in path)
+    return (readable if len(readable) <= 200 else readable[:199] + "…") or "''"

@@ -59,7 +59,8 @@ def test_an_ordinary_path_may_be_written(path: str) -> None:
 def test_a_path_that_leads_elsewhere_is_refused_by_name(path: str, why: str) -> None:
     with pytest.raises(DiffError, match=why) as caught:
         check_path(path)
-    assert str(caught.value).isprintable() and str(caught.value).endswith("Nothing was changed")
+    assert str(caught.value).isprintable()
+    assert str(caught.value).endswith("Nothing was changed")
 
 
 def test_names_that_clash_where_case_is_ignored_fold_to_the_same() -> None:
@@ -77,4 +78,6 @@ def test_whatever_is_accepted_stays_below_the_root_and_out_of_git(path: str) -> 
     except DiffError:
         return
     parts = path.replace("\\", "/").split("/")
-    assert not path.startswith("/") and ".." not in parts and not any(map(is_git_directory, parts))
+    assert not path.startswith("/")
+    assert ".." not in parts
+    assert not any(map(is_git_directory, parts))
