@@ -109,8 +109,8 @@ def test_every_module_can_be_imported_without_loading_a_slow_package() -> None:
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in sorted((ROOT / "gitagent").rglob("*.py"))
-        # Scripts that run inside a sandbox import what is there.
-        if path.name != "__main__.py" and "inside" not in path.parts
+        # What runs inside a sandbox imports what is there; the demo's project is not ours to import.
+        if path.name != "__main__.py" and not {"inside", "project"} & set(path.parts)
     ]
     program = f"""
 import importlib, sys
@@ -128,7 +128,7 @@ def test_no_committed_file_names_a_place_on_somebodys_machine_or_a_registry() ->
     if listed.returncode:
         pytest.skip("not in a git checkout")
     suspicious = re.compile(
-        r"""(?<![\w"}.])/(?:tmp|home|root|Users)/[\w.-]+|(?:pypi|pythonhosted|registry\.npmjs)\.(?:org|com)"""
+        r"""(?<![\w"}.])/(?:home|root|Users)/[\w.-]+|(?:pypi|pythonhosted|registry\.npmjs)\.(?:org|com)"""
     )
     ours = ("Makefile", ".ci/", ".github/", "scripts/", "requirements/", "bench/", "pyproject.toml", "README.md")
     for name in listed.stdout.split("\0"):
