@@ -1,5 +1,5 @@
 # The work is in scripts/environment.py: every target brings .venv up to date first, in well under a second when it is.
-# More words for the command: make demo ARGS="--dir /tmp/demo"   make test ARGS="-k diffs"
+# More words for the command: make demo ARGS="--dir shop"   make test ARGS="-k diffs"
 
 .PHONY: demo test bench lint format local lock clean
 ARGS =
