@@ -10,6 +10,8 @@ from gitagent.errors import RequestError
 from gitagent.events import Noted, Stream
 from gitagent.ports import Forge, Model, Planner, Ports, Sandbox, Worker
 
+DEVCONTAINER = ".devcontainer/devcontainer.json"
+
 
 def config_for(repository: GitRepository, flags: Mapping[str, object]) -> Config:
     """The settings for a repository: its files are read from the working copy, in a bare one from HEAD."""
@@ -23,8 +25,16 @@ def sandbox_for(repository: GitRepository, config: Config, stream: Stream) -> Sa
     from gitagent.adapters import sandboxes
 
     box = config.sandbox
+    entries = {entry.path: entry.oid for entry in repository.entries(repository.head().oid)}
+    container = entries.get(DEVCONTAINER)
     chosen = sandboxes.choose(
-        box.backend, image=box.image or None, python=box.python or None, repo=repository.directory
+        box.backend,
+        image=box.image or None,
+        python=box.python or None,
+        repository=repository.directory,
+        paths=entries,
+        devcontainer=repository.read(container).decode("utf-8", "replace") if container else None,
+        needs=("python3", "-c", "import pytest") if any(path.endswith(".py") for path in entries) else (),
     )
     for note in chosen.notes:
         stream(Noted(level="info", text=note))
@@ -48,15 +58,18 @@ def api_model(config: Config) -> Model | None:
     origin = config.origins.get("api.base_url", "")
     trusted = not origin.startswith((".gitagent.toml", "pyproject.toml"))
     key = os.environ.get(api.key_env) or os.environ.get("OPENAI_API_KEY") or ""
-    return OpenAIServer(
-        base_url=api.base_url,
-        model=api.model,
+    server = OpenAIServer(
+        api.base_url,
+        api.model,
         api_key=key if trusted else "",
+        key_name=api.key_env,
         window=api.window,
         timeout_seconds=api.timeout_seconds,
-        prompt_price=api.prompt_price,
-        answer_price=api.answer_price,
+        prices={api.model: (api.prompt_price, api.answer_price)},
     )
+    # Importing openai takes half a second; it goes on beside the first test run.
+    server.preload()
+    return server
 
 
 def ports_for(repository: GitRepository, config: Config, stream: Stream, forge: Forge) -> Ports:
