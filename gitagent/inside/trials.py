@@ -1,0 +1,454 @@
+"""Tries many candidates, each in a fork of a process that has pytest loaded.
+
+Sent into a sandbox as `python3 -c`; standard library and the project's pytest only, Python 3.8 up. On stdin
+comes one JSON object:
+
+    args         for pytest, without test ids       red          the ids to run
+    originals    texts by path, null for none       candidates   a list of texts by path
+    base_seconds how long the red tests take without a candidate, null to find out
+    most_seconds for one candidate                  batch_seconds for all
+    stop_after   how many may pass                  word         starts each line we print
+    bytecode     a directory for bytecode           cwd_first    whether python is run with -m
+    warm         modules to import once
+
+Printed are lines `WORD [kind, {...}]`: `base` and `warm` (the modules that may be imported once) if
+`base_seconds` was null, then for each candidate `start` and `done`, and `end`. No code of the
+project is ever run in this process: each candidate has a child of its own, in its own process group, killed
+when its time is up. A child tells its results over a pipe, with a word that it got before any of the
+candidate's code ran; a child that ends without telling has failed.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import random
+import resource
+import select
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, NoReturn
+
+ROOT = os.path.realpath(os.getcwd())
+TOLD_BYTES = 256 * 1024
+FLOOR_SECONDS = 1.0
+TIMES_BASE = 5.0
+HUNG_SECONDS = 2.0
+SHOWN_OUTCOMES = 500
+SHOWN_MODULES = 3000
+
+
+class Tree:
+    """The project's files, and what they were before a candidate."""
+
+    def __init__(self, originals: dict[str, str | None]) -> None:
+        self._originals = originals
+        self._times: dict[str, int] = {}
+        for path, text in originals.items():
+            if text is not None:
+                self._times[path] = os.stat(self._full(path)).st_mtime_ns
+        self._stamp = random.SystemRandom().randrange(10**9, 15 * 10**8)
+        self._folders: list[str] = []
+
+    def put(self, texts: dict[str, str | None]) -> None:
+        # Bytecode is matched by the source's time and size: each candidate's files get a time of their own.
+        self._stamp += 1
+        for path, text in texts.items():
+            self._write(path, text, self._stamp * 10**9)
+
+    def restore(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            self._write(path, self._originals[path], self._times.get(path))
+        for folder in reversed(self._folders):
+            with suppress(OSError):  # something else was put there, or it is gone
+                os.rmdir(folder)
+        self._folders = []
+
+    def _full(self, path: str) -> str:
+        full = os.path.join(ROOT, path)
+        folder = os.path.realpath(os.path.dirname(full))
+        if path.startswith("/") or ".." in path.split("/") or not (folder + os.sep).startswith(ROOT + os.sep):
+            raise ValueError("outside the tree: " + path)
+        return full
+
+    def _write(self, path: str, text: str | None, stamp: int | None) -> None:
+        full = self._full(path)
+        mode = None
+        if os.path.lexists(full):
+            mode = stat.S_IMODE(os.lstat(full).st_mode)
+            os.unlink(full)
+        if text is None:
+            return
+        missing = os.path.dirname(full)
+        made = []
+        while not os.path.isdir(missing):
+            made.append(missing)
+            missing = os.path.dirname(missing)
+        for folder in reversed(made):
+            os.mkdir(folder)
+            self._folders.append(folder)
+        with open(full, "wb") as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
+        if mode is not None:
+            os.chmod(full, mode)
+        if stamp is not None:
+            os.utime(full, ns=(stamp, stamp))
+
+
+class Results:
+    """The pytest plugin in a child: outcomes by test id, and the first failure in a few words."""
+
+    def __init__(self, tell: Callable[[dict[str, Any]], NoReturn]) -> None:
+        self.outcomes: dict[str, str] = {}
+        self.reason = ""
+        self._tell = tell
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        # Told now, because pytest's end takes longer than a test: summary, garbage collection.
+        self._tell({"exit": int(exitstatus), "outcomes": self.outcomes, "reason": self.reason})
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self._note(report.nodeid, "error", report)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            self._note(report.nodeid, "failed" if report.when == "call" else "error", report)
+        elif report.skipped:
+            self.outcomes.setdefault(report.nodeid, "skipped")
+        elif report.when == "call":
+            self.outcomes.setdefault(report.nodeid, "passed")
+
+    def _note(self, test: str, outcome: str, report: Any) -> None:
+        self.outcomes[test] = outcome
+        if not self.reason:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            text = crash.message if crash is not None else str(report.longrepr or "")[-300:]
+            self.reason = (test + ": " + text.strip())[:400]
+
+
+def wrong_syntax(texts: dict[str, str | None]) -> str:
+    """What keeps these texts from compiling, or an empty string."""
+    for path, text in texts.items():
+        if path.endswith(".py") and text is not None:
+            try:
+                compile(text.encode("utf-8", "surrogateescape"), path, "exec", dont_inherit=True)
+            except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+                line = getattr(error, "lineno", None)
+                place = f"{path}:{line}" if line else path
+                return f"{place}: {getattr(error, 'msg', None) or error}"
+    return ""
+
+
+def loaded(before: set[str]) -> list[str]:
+    """The modules that were imported since, other than the project's own, in order."""
+    names = []
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name in before or name.startswith("_pytest") or "conftest" in name:
+            continue
+        if isinstance(file, str) and os.path.isabs(file) and not is_ours(file):
+            names.append(name)
+    return names[:SHOWN_MODULES]
+
+
+def child(job: dict[str, Any], texts: dict[str, str | None], channel: int, bytecode: bool) -> NoReturn:
+    """Runs the red tests and tells about them; never returns."""
+    word = os.urandom(16).hex()
+    os.write(channel, (word + "\n").encode())
+
+    def tell(told: dict[str, Any]) -> NoReturn:
+        if bytecode and "exit" in told:
+            told["loaded"] = loaded(before)
+        message = (word + json.dumps(told)).encode()[:TOLD_BYTES] + b"\n"
+        while message:
+            message = message[os.write(channel, message) :]
+        os._exit(0)
+
+    try:
+        os.setsid()
+        os.close(job["out"])
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(null, number)
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")  # if memory runs out, this process is the one to go
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wrong = wrong_syntax(texts)
+        if wrong:
+            tell({"syntax": wrong})
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        sys.dont_write_bytecode = not bytecode
+        sys.pycache_prefix = job["bytecode"]
+        before = set(sys.modules)
+        sys.argv = ["pytest"] + job["args"]
+        importlib.invalidate_caches()
+        import pytest
+
+        results = Results(tell)
+        arguments = job["args"] + ["--show-capture=no", "-p", "no:faulthandler"] + job["red"]
+        code = pytest.main(arguments, plugins=[results])
+        results.pytest_sessionfinish(code)  # it did not come to a session
+    finally:
+        os._exit(70)
+
+
+def listen(source: int, deadline: float) -> tuple[dict[str, Any] | None, str]:
+    """What the child told: its word, then its results; None if it ended, or its time did, before."""
+    data = b""
+    while data.count(b"\n") < 2 and len(data) < TOLD_BYTES + 1024:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None, "timeout"
+        ready, _, _ = select.select([source], [], [], left)
+        if not ready:
+            return None, "timeout"
+        chunk = os.read(source, 65536)
+        if not chunk:
+            return None, "ended"
+        data += chunk
+    word, _, rest = data.partition(b"\n")
+    if len(word) != 32 or not rest.startswith(word):
+        return None, "forged"
+    try:
+        told = json.loads(rest[32:].partition(b"\n")[0].decode("utf-8", "replace"))
+    except ValueError:
+        return None, "garbled"
+    return (told, "") if isinstance(told, dict) else (None, "garbled")
+
+
+def kill(pid: int) -> int:
+    """End the child's process group, and whatever it left behind that became ours."""
+    for target in (os.killpg, os.kill):
+        with suppress(OSError):
+            target(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    for _ in range(3):
+        try:
+            with open(f"/proc/self/task/{os.getpid()}/children") as file:
+                strays = [int(word) for word in file.read().split()]
+        except (OSError, ValueError):
+            strays = []
+        if not strays:
+            break
+        for stray in strays:
+            try:
+                os.kill(stray, signal.SIGKILL)
+                os.waitpid(stray, 0)
+            except OSError:
+                pass
+    return status
+
+
+def run(job: dict[str, Any], texts: dict[str, str | None], seconds: float, bytecode: bool) -> dict[str, Any]:
+    """What the red tests said in a child of their own: `outcomes`, `exit`, `reason`; or `syntax`; or `problem`."""
+    source, channel = os.pipe()
+    started = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        os.close(source)
+        child(job, texts, channel, bytecode)
+    os.close(channel)
+    told, problem = listen(source, started + seconds)
+    status = kill(pid)
+    os.close(source)
+    took = time.monotonic() - started
+    if told is not None:
+        told["seconds"] = took
+        return told
+    if problem == "ended":
+        if os.WIFSIGNALED(status):
+            problem = f"ended by signal {os.WTERMSIG(status)}"
+        else:
+            problem = f"ended (exit code {os.WEXITSTATUS(status)}) before its tests did"
+    elif problem == "timeout":
+        problem = f"took more than {seconds:.1f} s"
+    else:
+        problem = "its report was " + problem
+    return {"problem": problem, "seconds": took}
+
+
+def adopt_strays() -> None:
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans of a child become ours
+    except (ImportError, OSError, AttributeError):
+        pass
+
+
+def passes(told: dict[str, Any], red: list[str]) -> bool:
+    outcomes = told.get("outcomes") or {}
+    if told.get("exit") != 0:
+        return False
+    for test in red:
+        inside = [
+            outcome
+            for name, outcome in outcomes.items()
+            if name == test or name.startswith((test + "::", test + "["))
+        ]
+        if not inside or any(outcome != "passed" for outcome in inside):
+            return False
+    return True
+
+
+def shown(told: dict[str, Any]) -> dict[str, Any]:
+    if "outcomes" in told:
+        told["outcomes"] = dict(list(told["outcomes"].items())[:SHOWN_OUTCOMES])
+    return told
+
+
+def is_ours(filename: str) -> bool:
+    """Whether a module's file is the project's own."""
+    full = os.path.realpath(filename)
+    rest = full[len(ROOT) :]
+    return full.startswith(ROOT + os.sep) and "site-packages" not in rest and "dist-packages" not in rest
+
+
+def loads_the_project() -> bool:
+    """Whether pytest would load the project as one of its plugins; nothing is imported to find out."""
+    from importlib import util
+
+    try:
+        from importlib import metadata
+
+        points: Any = metadata.entry_points()  # a dict below Python 3.10
+        chosen = points.select(group="pytest11") if hasattr(points, "select") else points.get("pytest11", ())
+        for point in chosen:
+            spec = util.find_spec(point.value.split(":")[0].split(".")[0])
+            places = [spec.origin, *(spec.submodule_search_locations or ())] if spec else []
+            if any(is_ours(place) for place in places if place):
+                return True
+    except (ImportError, ValueError, OSError, AttributeError):
+        return True
+    return False
+
+
+def warm_pytest() -> None:
+    """Run pytest once, on two tests of our own in an empty directory, so that all it loads is loaded."""
+    before = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    modules = set(sys.modules)
+    folder = tempfile.mkdtemp(prefix="gitagent-warm-")
+    out, err = sys.stdout, sys.stderr
+    if loads_the_project():
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        import pytest
+
+        with open(os.path.join(folder, "test_warm.py"), "w") as file:
+            file.write("def test_a(tmp_path, monkeypatch, capsys): pass\ndef test_b(): assert [1] == [2]\n")
+        with open(os.path.join(folder, "pytest.ini"), "w") as file:
+            file.write("[pytest]\n")
+        os.chdir(folder)
+        with open(os.devnull, "w") as null:
+            sys.stdout = sys.stderr = null
+            pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir=.", "-c", "pytest.ini", "test_warm.py"])
+    finally:
+        sys.stdout, sys.stderr = out, err
+        os.chdir(ROOT)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.environ.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD", None)
+        if before is not None:
+            os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = before
+        for name in set(sys.modules) - modules:
+            if name.startswith("test_warm"):
+                del sys.modules[name]
+
+
+def import_all(names: list[str]) -> None:
+    """Import what the tests need besides the project itself."""
+    for name in names:
+        if name not in sys.modules:
+            with suppress(BaseException):  # whatever a stranger's module raises: it is not needed here
+                importlib.import_module(name)
+
+
+def try_all(job: dict[str, Any], say: Callable[..., None], limit: float) -> None:
+    began = time.monotonic()
+    tree = Tree(job["originals"])
+    passed = 0
+    for number, texts in enumerate(job["candidates"]):
+        if number and time.monotonic() - began > job["batch_seconds"]:
+            break
+        say("start", number=number)
+        try:
+            tree.put(texts)
+            told = run(job, texts, limit, False)
+        finally:
+            tree.restore(texts)
+        good = passes(told, job["red"])
+        say("done", number=number, told=shown(told), passes=good)
+        passed += good
+        if passed >= job["stop_after"]:
+            break
+    say("end")
+
+
+def try_warm(job: dict[str, Any], say: Callable[..., None], limit: float, base: dict[str, Any] | None) -> bool:
+    """Like `try_all` in a fork that has imported what the tests import; False if the tests mind."""
+    pid = os.fork()
+    if pid == 0:
+        code = 70
+        try:
+            import_all(job["warm"])
+            gc.collect()
+            gc.freeze()
+            if base is not None:
+                told = run(job, {}, limit, False)
+                if told.get("outcomes") != base.get("outcomes") or told.get("exit") != base.get("exit"):
+                    os._exit(3)
+                say("warm", names=job["warm"])
+            try_all(job, say, limit)
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    return not (os.WIFEXITED(status) and os.WEXITSTATUS(status) == 3)
+
+
+def main() -> None:
+    job = json.loads(sys.stdin.buffer.read())
+    out = job["out"] = os.dup(1)
+
+    def say(kind: str, **fields: object) -> None:
+        line = (job["word"] + " " + json.dumps([kind, fields]) + "\n").encode()
+        while line:
+            line = line[os.write(out, line) :]
+
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1):
+        os.dup2(null, number)
+    del sys.path[0]
+    adopt_strays()
+    warm_pytest()
+    if job["cwd_first"]:
+        sys.path.insert(0, ROOT)
+    gc.collect()
+    gc.freeze()  # children neither walk nor copy what is there by now
+    base, base_seconds = None, job["base_seconds"]
+    if base_seconds is None:
+        base = run(job, {}, job["most_seconds"], True)  # writes the bytecode of everything the tests load
+        job["warm"] = base.pop("loaded", [])
+        if "problem" not in base:
+            base = run(job, {}, job["most_seconds"], False)
+        # Tests that hang without a candidate say nothing about how long they take with the right one.
+        base_seconds = base["seconds"] if "problem" not in base else HUNG_SECONDS
+        say("base", seconds=base_seconds, told=shown(base), passes=passes(base, job["red"]))
+    limit = min(job["most_seconds"], TIMES_BASE * base_seconds + FLOOR_SECONDS)
+    if not job["warm"] or not try_warm(job, say, limit, base):
+        try_all(job, say, limit)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""One run of a project's tests in a workspace, told as a `TestRun`."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from importlib import resources
+
+from gitagent.core import results as reading
+from gitagent.core.testing import WHOLE_SUITE, selected_argv
+from gitagent.errors import RequestError
+from gitagent.ports import Workspace
+from gitagent.records import Execution, Outcome, State, TestCommand, TestResult, TestRun
+
+_OUTPUT_CHARACTERS = 20_000
+PYTEST_ENDS = {2: "interrupted", 3: "internal error", 4: "usage error", 5: "no tests were collected"}
+
+
+def run_tests(
+    workspace: Workspace,
+    command: TestCommand,
+    *,
+    tests: Sequence[str] = (),
+    tree: str,
+    sandbox: str,
+    timeout_seconds: float,
+) -> TestRun:
+    """Run these tests, or the whole suite, in a fresh process.
+
+    "inconclusive" whenever the exit code and the results do not tell the same story. Raises RequestError if a
+    test id cannot be one.
+    """
+    argv = selected_argv(command, tests)
+    execution, data = execute(workspace, command, argv, timeout_seconds)
+    results, problem = _results(command, execution, data, tests)
+    state, reason = _state(command, execution, results, problem)
+    return TestRun(
+        tree=tree,
+        sandbox=sandbox,
+        argv=argv,
+        state=state,
+        results=results,
+        exit_code=execution.exit_code,
+        seconds=execution.seconds,
+        reason=reason,
+        output=_ends(execution.output),
+    )
+
+
+def execute(
+    workspace: Workspace, command: TestCommand, argv: Sequence[str], timeout_seconds: float
+) -> tuple[Execution, bytes]:
+    """Run a test command and fetch its results, written under a name no earlier run can have used."""
+    if not command.results:
+        return workspace.run(argv, timeout_seconds=timeout_seconds), b""
+    if "*" in command.results:
+        find = ("find", ".", "-path", command.results)
+        workspace.run([*find, "-delete"], timeout_seconds=60)
+        execution = workspace.run(argv, timeout_seconds=timeout_seconds)
+        found = workspace.run([*find, "-exec", "cat", "{}", "+"], timeout_seconds=60)
+        return execution, found.output.encode("utf-8", "surrogateescape")
+    stem, dot, ending = command.results.rpartition(".")
+    path = f"{stem}-{secrets.token_hex(8)}{dot}{ending}"
+    own = [word.replace(command.results, path) for word in argv]
+    execution = workspace.run(own, timeout_seconds=timeout_seconds, collect=[path])
+    return execution, execution.files.get(path, b"")
+
+
+def _results(
+    command: TestCommand, execution: Execution, data: bytes, tests: Sequence[str]
+) -> tuple[tuple[TestResult, ...], str]:
+    """The results, and what is wrong with them in words."""
+    if command.reader == "exit":
+        by_runner = {"go": reading.read_go, "cargo": reading.read_cargo, "unittest": reading.read_unittest}
+        read = by_runner.get(command.runner)
+        found = read(execution.output) if read is not None else ()
+        return found or _from_exit(command, execution, tests), ""
+    if not data:
+        return (), "no results were written"
+    try:
+        if command.reader == "junit":
+            return reading.read_junit(data), ""
+        return reading.read_tap(data.decode("utf-8", "replace")), ""
+    except RequestError as error:
+        return (), str(error).rstrip(".")
+
+
+def _from_exit(command: TestCommand, execution: Execution, tests: Sequence[str]) -> tuple[TestResult, ...]:
+    """Where only the exit code speaks, it speaks for all that was run."""
+    outcome: Outcome = "passed" if execution.exit_code == 0 else "failed"
+    names = tests if tests and command.select is not None else (WHOLE_SUITE,)
+    message = "" if outcome == "passed" else reading.shortened(execution.output)
+    return tuple(TestResult(id=name, outcome=outcome, message=message) for name in names)
+
+
+def _state(
+    command: TestCommand, execution: Execution, results: Sequence[TestResult], problem: str
+) -> tuple[State, str]:
+    code = execution.exit_code
+    if execution.timed_out or code is None:
+        return "inconclusive", f"stopped after {execution.seconds:.0f} s without an end"
+    if code < 0 or code > 128:
+        number = -code if code < 0 else code - 128
+        return "inconclusive", f"the tests' process was ended by signal {number}"
+    if code in (126, 127) and not results[1:]:
+        return "inconclusive", f"{command.argv[0]} cannot be run in the sandbox: {last_line(execution.output)}"
+    failing = [result.id for result in results if result.outcome in ("failed", "error")]
+    counts = ", ".join(
+        f"{count} {name}"
+        for name, outcomes in (("passed", ("passed",)), ("failed", ("failed", "error")), ("skipped", ("skipped",)))
+        if (count := sum(result.outcome in outcomes for result in results))
+    )
+    if command.runner == "pytest" and code in PYTEST_ENDS:
+        told = f": {', '.join(failing[:3])} could not be collected" if code == 2 and failing else ""
+        return "inconclusive", f"pytest: {PYTEST_ENDS[code]}{told or _telling(execution.output)}"
+    if problem:
+        if "No module named pytest" in execution.output:
+            return "inconclusive", "pytest is not installed in the sandbox"
+        return "inconclusive", f"exit code {code}, but {problem}{_telling(execution.output)}"
+    if code == 0 and failing:
+        return "inconclusive", f"exit code 0, but the results say {counts}"
+    if code == 0 and not any(result.outcome == "passed" for result in results):
+        return "inconclusive", "no test ran" if not results else f"every test was skipped ({counts})"
+    if code and not failing:
+        return "inconclusive", f"exit code {code}, but no test failed ({counts or 'none ran'})"
+    return ("failed" if failing else "passed"), counts
+
+
+def _telling(output: str) -> str:
+    """The last line that names an error, for a reason's end."""
+    lines = [line.strip() for line in output.split("\n") if line.strip()]
+    errors = [line for line in lines if re.match(r"(E  |ERROR|[\w.]+(Error|Exception)\b|error:|.*: error:)", line)]
+    line = (errors or lines or [""])[-1]
+    return f": {line[:200]}" if line else ""
+
+
+def last_line(text: str) -> str:
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    return (lines or [""])[-1][:200]
+
+
+def _ends(output: str) -> str:
+    if len(output) <= _OUTPUT_CHARACTERS:
+        return output
+    half = _OUTPUT_CHARACTERS // 2
+    return f"{output[:half]}\n… {len(output) - 2 * half} characters left out …\n{output[-half:]}"
+
+
+def in_process(command: TestCommand) -> tuple[tuple[str, ...], list[str], bool] | None:
+    """How to start the Python that runs pytest, pytest's options, and whether the root goes on the import path.
+
+    None if it is another runner, or pytest behind a launcher of its own.
+    """
+    if command.runner != "pytest":
+        return None
+    at = next((i for i, word in enumerate(command.argv) if re.fullmatch(r"(.*/)?(pytest|py\.test)", word)), None)
+    if at is None:
+        return None
+    options = [word for word in command.argv[at + 1 :] if not word.startswith("--junitxml=")]
+    python = command.argv[: at - 1] if at >= 2 and command.argv[at - 1] == "-m" else ()
+    if python and re.fullmatch(r"(.*/)?python[\d.]*", python[0]):
+        return python, options, True
+    return (("python3",), options, False) if at == 0 else None
+
+
+def script(name: str) -> str:
+    return resources.files("gitagent.inside").joinpath(f"{name}.py").read_text("utf-8")

@@ -1,0 +1,307 @@
+"""Tries candidates: forked from one warm pytest where the project uses it, one by one elsewhere.
+
+What a trial calls passed is a promise. Only a run of its own, in a fresh interpreter (`run_tests`), counts
+for a verdict, so that a candidate which fools the trial has won nothing.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol, cast
+
+from gitagent.core.testing import WHOLE_SUITE, selected_argv
+from gitagent.core.verdicts import outcome_of
+from gitagent.errors import SandboxError
+from gitagent.ports import Workspace
+from gitagent.records import Candidate, Outcome, State, TestCommand, TestRun
+from gitagent.testruns import PYTEST_ENDS, execute, in_process, last_line, run_tests, script
+
+Texts = Mapping[str, str | None]
+
+_BATCH_BYTES = 8 * 1024**2
+_BATCH_SECONDS = 5.0
+_PATIENCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What the red tests said about one candidate; `passed` and `failed` are test ids."""
+
+    candidate: Candidate
+    state: State
+    reason: str
+    passed: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
+
+
+def try_candidates(
+    workspace: Workspace,
+    command: TestCommand,
+    *,
+    red: Sequence[str],
+    candidates: Iterable[Candidate],
+    originals: Callable[[str], str | None],
+    batch: int = 32,
+    timeout_seconds: float = 60.0,
+    stop_after: int = 1,
+) -> Iterator[Trial]:
+    """Run the red tests on each candidate, in order, until `stop_after` have passed.
+
+    The workspace holds the tree of base, before and after. `originals` gives a file's text there. Batches grow
+    up to `batch` candidates, so the first answer comes early; candidates are drawn no sooner than they are
+    needed. `timeout_seconds` bounds one run of the tests; a candidate gets less if base was quick.
+    """
+    source = iter(candidates)
+    waiting: list[Candidate] = []
+    known: dict[str, Trial] = {}
+    slow = _OneByOne(workspace, command, red, originals, timeout_seconds)
+    trier: _Trier = _Forked.of(workspace, command, red, originals, timeout_seconds) or slow
+    size, passed, exhausted = 1, 0, False
+    try:
+        while passed < stop_after:
+            exhausted = exhausted or _draw(source, waiting, size)
+            if not waiting:
+                return
+            fresh = _unlike(waiting[:size], known)
+            trials = trier.attempt(fresh, stop_after - passed) if fresh else ()
+            if trials is None:
+                trier = slow
+                continue
+            for trial in trials:
+                known[_key(trial.candidate)] = trial
+            while waiting and passed < stop_after and (found := known.get(_key(waiting[0]))) is not None:
+                candidate = waiting.pop(0)
+                if found.candidate is not candidate:
+                    found = Trial(candidate=candidate, state=found.state, reason="the same texts as one before it")
+                passed += found.state == "passed"
+                yield found
+            size = min(max(batch, 1), size * 4)
+    finally:
+        trier.close()
+
+
+class _Trier(Protocol):
+    def attempt(self, candidates: Sequence[Candidate], stop_after: int) -> Sequence[Trial] | None:
+        """Trials of the first so many candidates, at least one; None if this way of trying does not work here."""
+
+    def close(self) -> None: ...
+
+
+class _OneByOne:
+    """Writes a candidate's files, runs the tests as ever, and puts the files back."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        command: TestCommand,
+        red: Sequence[str],
+        originals: Callable[[str], str | None],
+        timeout_seconds: float,
+    ) -> None:
+        self._workspace, self._command, self._red = workspace, command, tuple(red)
+        self._originals, self._most_seconds = originals, timeout_seconds
+        self._limit_seconds: float | None = None
+
+    def attempt(self, candidates: Sequence[Candidate], stop_after: int) -> Sequence[Trial]:
+        if self._limit_seconds is None:
+            base = self._run(self._most_seconds)
+            self._limit_seconds = min(self._most_seconds, 5 * base.seconds + 10)
+        candidate = candidates[0]
+        self._workspace.write(candidate.texts)
+        try:
+            run = self._run(self._limit_seconds)
+        finally:
+            self._workspace.write({path: self._originals(path) for path in candidate.texts})
+        outcomes = {test: outcome_of(run, test) for test in self._red}
+        state: State = "failed" if run.state == "failed" else "inconclusive"
+        if run.state != "inconclusive" and all(outcome == "passed" for outcome in outcomes.values()):
+            state = "passed"
+        failed = tuple(test for test in self._red if outcomes[test] in ("failed", "error"))
+        told = next((result.message for result in run.results if result.id in failed), "")
+        reason = f"{failed[0]}: {last_line(told)}" if failed and told else run.reason
+        passed = tuple(test for test in self._red if outcomes[test] == "passed")
+        trial = Trial(
+            candidate=candidate, state=state, reason=reason, passed=passed, failed=failed, seconds=run.seconds
+        )
+        return (trial,)
+
+    def close(self) -> None:
+        """Nothing is left to tidy up."""
+
+    def _run(self, timeout_seconds: float) -> TestRun:
+        return run_tests(
+            self._workspace,
+            self._command,
+            tests=self._red,
+            tree="",
+            sandbox="",
+            timeout_seconds=timeout_seconds,
+        )
+
+
+class _Forked:
+    """Sends a batch to `inside/trials.py`, which loads pytest once and forks for each candidate."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        command: TestCommand,
+        red: Sequence[str],
+        originals: Callable[[str], str | None],
+        timeout_seconds: float,
+        start: tuple[tuple[str, ...], list[str], bool],
+    ) -> None:
+        self._workspace, self._command, self._red = workspace, command, tuple(red)
+        self._originals, self._most_seconds = originals, timeout_seconds
+        self._python, self._options, self._cwd_first = start
+        self._bytecode = f"/tmp/gitagent-bytecode-{secrets.token_hex(8)}"
+        self._base_seconds: float | None = None
+        self._warm: list[str] = []
+
+    @classmethod
+    def of(
+        cls,
+        workspace: Workspace,
+        command: TestCommand,
+        red: Sequence[str],
+        originals: Callable[[str], str | None],
+        timeout_seconds: float,
+    ) -> "_Forked | None":
+        start = in_process(command)
+        if start is None or not red or WHOLE_SUITE in red:
+            return None
+        selected_argv(command, red)  # refuses ids that are options
+        return cls(workspace, command, red, originals, timeout_seconds, start)
+
+    def attempt(self, candidates: Sequence[Candidate], stop_after: int) -> Sequence[Trial] | None:
+        batch = _within_bytes(candidates)
+        before = {path: self._originals(path) for candidate in batch for path in candidate.texts}
+        said = self._send(batch, before, stop_after)
+        base = said.get(("base", 0))
+        if self._base_seconds is None and base is not None:
+            if not self._is_faithful(base):
+                return None
+            self._base_seconds = float(cast(float, base["seconds"]))
+            self._warm = cast(list[str], said.get(("warm", 0), {}).get("names", []))
+        if self._base_seconds is None:
+            self._workspace.write(before)
+            return None
+        trials = []
+        for number, candidate in enumerate(batch):
+            done = said.get(("done", number))
+            if done is not None:
+                trials.append(self._trial(candidate, done))
+            elif ("start", number) in said:
+                reason = "the test process ended with all around it (out of memory?)"
+                trials.append(Trial(candidate=candidate, state="failed", reason=reason, failed=self._red))
+        if ("end", 0) not in said:
+            self._workspace.write(before)
+        return trials or None
+
+    def close(self) -> None:
+        # The workspace may be gone already, and with it the directory.
+        with suppress(SandboxError):
+            self._workspace.run(["rm", "-rf", self._bytecode], timeout_seconds=30)
+
+    def _send(
+        self, batch: Sequence[Candidate], before: Texts, stop_after: int
+    ) -> dict[tuple[str, int], dict[str, object]]:
+        word = secrets.token_hex(16)
+        job = {
+            "args": self._options,
+            "red": self._red,
+            "originals": before,
+            "candidates": [dict(candidate.texts) for candidate in batch],
+            "base_seconds": self._base_seconds,
+            "most_seconds": self._most_seconds,
+            "warm": self._warm,
+            "batch_seconds": _BATCH_SECONDS,
+            "stop_after": stop_after,
+            "word": word,
+            "bytecode": self._bytecode,
+            "cwd_first": self._cwd_first,
+        }
+        execution = self._workspace.run(
+            [*self._python, "-c", script("trials")],
+            timeout_seconds=3 * self._most_seconds + _BATCH_SECONDS + 30,
+            stdin=json.dumps(job).encode(),
+        )
+        said: dict[tuple[str, int], dict[str, object]] = {}
+        for line in execution.output.split("\n"):
+            if line.startswith(word + " "):
+                with suppress(ValueError):  # the line at which the output was cut
+                    kind, fields = json.loads(line[len(word) + 1 :])
+                    said[str(kind), int(fields.get("number", 0))] = fields
+        return said
+
+    def _is_faithful(self, base: Mapping[str, object]) -> bool:
+        """Whether the tests do in a fork what they do in a process of their own."""
+        told = cast(Mapping[str, object], base["told"])
+        if base["passes"]:
+            return False
+        outcomes = cast(Mapping[str, str], told.get("outcomes", {}))
+        if "problem" in told or any(outcome in ("failed", "error") for outcome in outcomes.values()):
+            return True
+        # pytest did not get as far as the tests. It may be the project's fault: then it does not otherwise either.
+        argv = selected_argv(self._command, self._red)
+        execution, _ = execute(self._workspace, self._command, argv, self._most_seconds)
+        return execution.exit_code == told.get("exit")
+
+    def _trial(self, candidate: Candidate, done: Mapping[str, object]) -> Trial:
+        told = cast(Mapping[str, object], done["told"])
+        outcomes = cast(Mapping[str, Outcome], told.get("outcomes", {}))
+        passed = tuple(test for test, outcome in outcomes.items() if outcome == "passed")
+        failed = tuple(test for test, outcome in outcomes.items() if outcome in ("failed", "error"))
+        state: State = "passed" if done["passes"] else "failed"
+        reason = str(told.get("problem") or told.get("syntax") or told.get("reason") or "")
+        if not reason:
+            code = cast(int, told.get("exit", 0))
+            reason = f"{len(passed)} passed" if done["passes"] else PYTEST_ENDS.get(code, f"exit code {code}")
+        seconds = float(cast(float, told.get("seconds", 0.0)))
+        return Trial(
+            candidate=candidate, state=state, reason=reason, passed=passed, failed=failed, seconds=seconds
+        )
+
+
+def _draw(source: Iterator[Candidate], waiting: list[Candidate], size: int) -> bool:
+    """Fill up `waiting`, but not for long: the first candidate of a slow model is not kept waiting.
+
+    True if the source has run dry.
+    """
+    began = time.monotonic()
+    while len(waiting) < size:
+        candidate = next(source, None)
+        if candidate is None:
+            return True
+        waiting.append(candidate)
+        if time.monotonic() - began > _PATIENCE_SECONDS:
+            break
+    return False
+
+
+def _unlike(candidates: Sequence[Candidate], known: Mapping[str, Trial]) -> list[Candidate]:
+    keys: set[str] = set()
+    fresh = []
+    for candidate in candidates:
+        key = _key(candidate)
+        if key not in known and key not in keys:
+            keys.add(key)
+            fresh.append(candidate)
+    return fresh
+
+
+def _key(candidate: Candidate) -> str:
+    return json.dumps(sorted(candidate.texts.items()))
+
+
+def _within_bytes(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    total = 0
+    for count, candidate in enumerate(candidates):
+        total += sum(len(text or "") for text in candidate.texts.values())
+        if total > _BATCH_BYTES and count:
+            return candidates[:count]
+    return candidates
