@@ -1,0 +1,215 @@
+"""Repair patterns for Python: from suspicious lines to whole new texts, no model asked.
+
+The families come from the program-repair literature (GenProg, PAR, Nopol, TBar, SequenceR, mutation testing);
+docs/templates.md lists them. None is written for one bug. An edit touches its own span and leaves every other
+byte as it was.
+"""
+
+import heapq
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gitagent.core.templates import calls, conditions, names, operators, statements, values
+from gitagent.core.templates.source import Edit, Site, Source
+from gitagent.records import Suspect
+
+Family = Callable[[Source, Site], Iterator[Edit]]
+
+# How often a family mends a real bug, as far as the literature and our own real bugs tell.
+FAMILIES: dict[str, tuple[Family, float]] = {
+    "comparison operator": (operators.comparison, 0.9),
+    "boolean connective": (operators.connective, 0.8),
+    "arithmetic operator": (operators.arithmetic, 0.7),
+    "assignment operator": (operators.assignment, 0.5),
+    "swapped operands or arguments": (operators.swapped, 0.6),
+    "negated condition": (operators.negation, 0.7),
+    "off by one": (operators.bounds, 0.8),
+    "constant": (values.constants, 0.8),
+    "string constant": (values.strings, 0.6),
+    "regular expression": (values.regexes, 0.7),
+    "conversion": (values.conversions, 0.55),
+    "copied collection": (values.copies, 0.4),
+    "wrong variable": (names.variables, 0.75),
+    "wrong attribute": (names.attributes, 0.6),
+    "returned value": (names.returns, 0.65),
+    "borrowed expression": (names.donors, 0.5),
+    "wrong call": (calls.wrong_call, 0.75),
+    "method added or dropped": (calls.unwrapped, 0.5),
+    "argument added or dropped": (calls.arguments, 0.55),
+    "keyword argument": (calls.keywords, 0.6),
+    "lookup with a default": (calls.lookups, 0.6),
+    "await or yield": (calls.awaits, 0.6),
+    "inherited method": (calls.supers, 0.45),
+    "dropped condition": (conditions.dropped_conjunct, 0.75),
+    "added condition": (conditions.added_conjunct, 0.65),
+    "early way out": (conditions.guards, 0.65),
+    "statement under a condition": (conditions.wrapped, 0.5),
+    "None or empty": (conditions.none_checks, 0.75),
+    "type asked for": (conditions.types, 0.7),
+    "branch": (conditions.branches, 0.5),
+    "removed statement": (statements.removed, 0.6),
+    "moved statement": (statements.moved, 0.55),
+    "borrowed statement": (statements.borrowed, 0.45),
+    "exception type": (statements.exceptions, 0.65),
+    "tried statement": (statements.tried, 0.4),
+    "loop control": (statements.loops, 0.6),
+    "missing result": (statements.results, 0.6),
+    "parameter default": (statements.defaults, 0.55),
+    "first value": (statements.initialised, 0.45),
+}
+
+# What a red test's message says about the kind of mistake: (expression, factor, families).
+_HINTS: tuple[tuple[str, float, tuple[str, ...]], ...] = (
+    (r"\bIndexError\b", 1.4,
+     ("off by one", "early way out", "added condition", "comparison operator", "exception type")),
+    (r"\bKeyError\b", 1.4,
+     ("lookup with a default", "early way out", "string constant", "exception type", "added condition")),
+    (r"NoneType", 1.4,
+     ("early way out", "None or empty", "missing result", "returned value", "added condition")),
+    (r"\bAttributeError\b", 1.3,
+     ("wrong attribute", "wrong call", "type asked for", "wrong variable", "conversion")),
+    (r"unexpected keyword|required positional|positional argument|multiple values", 1.5,
+     ("keyword argument", "argument added or dropped", "parameter default", "inherited method")),
+    (r"unhashable|can only concatenate|must be|expected|not supported between|unsupported operand|not iterable",
+     1.3,
+     ("conversion", "type asked for", "method added or dropped", "wrong variable", "keyword argument")),
+    (r"\bNameError\b|UnboundLocalError", 1.5,
+     ("wrong variable", "first value", "moved statement", "wrong attribute")),
+    (r"ZeroDivisionError", 1.4,
+     ("early way out", "added condition", "off by one", "comparison operator")),
+    (r"RecursionError", 1.3,
+     ("early way out", "wrong call", "comparison operator", "wrong attribute", "inherited method")),
+    (r"DID NOT RAISE|did not raise|not raised", 1.3,
+     ("early way out", "comparison operator", "exception type", "added condition", "dropped condition",
+      "negated condition")),
+    (r"\b(ValueError|UnicodeDecodeError|UnicodeEncodeError|OverflowError)\b", 1.2,
+     ("exception type", "conversion", "early way out", "tried statement", "constant")),
+    (r"StopIteration", 1.4,
+     ("exception type", "lookup with a default", "tried statement", "early way out")),
+    (r"coroutine|was never awaited", 2.0, ("await or yield",)),
+    (r"changed size during iteration|mutated", 2.0, ("copied collection",)),
+    (r"\bre\.error\b|\b(match|regex|pattern)\b", 1.2, ("regular expression",)),
+    (r"assert None|None ==|== None|is None", 1.15, ("missing result", "returned value", "early way out")),
+    (r"Warning\b", 1.15, ("keyword argument", "regular expression", "string constant", "removed statement")),
+)  # fmt: skip
+
+_FADE = 0.94  # each further edit of one family on one statement counts that much less
+_FLOOR = 0.08  # statements beside a suspect keep this share of the top suspicion
+_NAME = re.compile(r"[A-Za-z_]\w{2,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """A whole new text that parses, the family it came from, the line changed, and its worth."""
+
+    text: str
+    pattern: str
+    line: int
+    score: float
+
+
+def repairs(
+    text: str, suspects: Sequence[Suspect], *, first_line: int, last_line: int, hints: Sequence[str] = ()
+) -> Iterator[Repair]:
+    """New texts, best first, lazily: suspicion x how often the family helps x how natural the edit looks.
+
+    Only statements whose own lines lie within `first_line` to `last_line` change. `suspects` are lines of this
+    file; without any, all statements are equal. `hints` are the red tests' messages. A text that does not parse
+    as Python yields nothing. No new text comes twice.
+    """
+    mark = text[:1] if text.startswith("\ufeff") else ""
+    try:
+        src = Source(text[len(mark) :])
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    said = _complaint("\n".join(hints))
+    told = frozenset(_NAME.findall(said))
+    queue = _Queue(src, told)
+    for site, suspicion in _suspicion(src, suspects, first_line, last_line):
+        for family, prior in _priors(said).items():
+            queue.push(site, family, suspicion * prior)
+    bottom, top = src.line_start(first_line), src.line_start(last_line + 1)
+    seen = {hash(src.text)}
+    for edit, site, family, score in queue:
+        if edit.start < bottom or edit.end > top or not src.holds(edit, site):
+            continue
+        new = src.text[: edit.start] + edit.new + src.text[edit.end :]
+        digest = hash(new)
+        if digest not in seen:
+            seen.add(digest)
+            line = src.text.count("\n", 0, edit.start) + 1
+            yield Repair(text=mark + new, pattern=family, line=line, score=score)
+
+
+def _complaint(said: str) -> str:
+    """What went wrong in a test's words: of a pytest report the lines marked `E`, else all of it."""
+    said = said[:200_000]
+    marked = [line for line in said.split("\n") if line.startswith("E ")]
+    return "\n".join(marked) if marked else said
+
+
+class _Queue:
+    """(statement, family) pairs by the worth of their next edit; a family runs only as far as it is asked."""
+
+    def __init__(self, src: Source, told: frozenset[str]) -> None:
+        self._src = src
+        self._told = told
+        self._heap: list[tuple[float, int, Edit | None, Iterator[Edit] | None, Site, str, float]] = []
+        self._order = 0
+
+    def push(self, site: Site, family: str, worth: float) -> None:
+        self._put(worth, None, None, site, family, worth)
+
+    def _put(
+        self, score: float, edit: Edit | None, edits: Iterator[Edit] | None, site: Site, family: str, worth: float
+    ) -> None:
+        self._order += 1
+        heapq.heappush(self._heap, (-score, self._order, edit, edits, site, family, worth))
+
+    def __iter__(self) -> Iterator[tuple[Edit, Site, str, float]]:
+        while self._heap:
+            score, _, edit, edits, site, family, worth = heapq.heappop(self._heap)
+            if edits is None:
+                found = list(FAMILIES[family][0](self._src, site))
+                edits = iter(sorted(found, key=lambda edit: -self._natural(edit)))
+            if edit is not None:
+                yield edit, site, family, -score
+                worth *= _FADE
+            following = next(edits, None)
+            if following is not None:
+                self._put(min(worth * self._natural(following), worth), following, edits, site, family, worth)
+
+    def _natural(self, edit: Edit) -> float:
+        if self._told and edit.weight < 0.99:
+            fresh = set(_NAME.findall(edit.new)) & self._told
+            if fresh and not fresh <= set(_NAME.findall(self._src.text[edit.start : edit.end])):
+                return min(edit.weight * 1.25, 1.0)
+        return edit.weight
+
+
+def _suspicion(
+    src: Source, suspects: Sequence[Suspect], first_line: int, last_line: int
+) -> list[tuple[Site, float]]:
+    scores: dict[int, float] = {}
+    for suspect in suspects:
+        scores[suspect.line] = max(scores.get(suspect.line, 0.0), suspect.score)
+    inside = [score for line, score in scores.items() if first_line <= line <= last_line]
+    floor = max(inside, default=0.0) * _FLOOR
+    found = []
+    for site in src.sites(first_line, last_line):
+        if site.last_line > last_line and not hasattr(site.node, "body"):
+            continue
+        lines = range(site.first_line, site.last_line + 1)
+        top = max((scores.get(line, 0.0) for line in lines), default=0.0)
+        found.append((site, max(top, floor) if inside else 0.5))
+    return found
+
+
+def _priors(said: str) -> dict[str, float]:
+    priors = {family: prior for family, (_, prior) in FAMILIES.items()}
+    for expression, factor, families in _HINTS:
+        if re.search(expression, said):
+            for family in families:
+                priors[family] *= factor
+    return priors
