@@ -346,9 +346,15 @@ class _Run:
         with self._workspace() as fresh:
             fresh.write(texts)
             tip = self._tests(fresh, command, "tip", scope, tree=scratch.tree_of(texts))
-            verdict = verdicts.judge(base, tip, red=red)
-            if verdict.pass_to_fail:
-                verdict = self._without_flaky(verdict, base, tip, fresh, command, red)
+            doubtful = tuple(dict.fromkeys([*red, *verdicts.judge(base, tip, red=red).pass_to_fail]))
+
+            def again(where: str) -> TestRun:
+                if where == "tip":
+                    return self._tests(fresh, command, where, doubtful, tree=tip.tree)
+                with self._workspace() as untouched:
+                    return self._tests(untouched, command, where, doubtful)
+
+            verdict = proving.verdict(base, tip, red=red, rerun=again)
         if scope and self.suite.state == "inconclusive":
             verdict = replace(verdict, reason=f"{verdict.reason}; only {', '.join(scope)}: {self.suite.reason}")
         self.emit(
@@ -362,21 +368,6 @@ class _Run:
             )
         )
         return verdict
-
-    def _without_flaky(
-        self,
-        verdict: Verdict,
-        base: TestRun,
-        tip: TestRun,
-        fresh: Workspace,
-        command: TestCommand,
-        red: tuple[str, ...],
-    ) -> Verdict:
-        broken = verdict.pass_to_fail
-        with self._workspace() as again:
-            base_again = self._tests(again, command, "base", broken)
-        tip_again = self._tests(fresh, command, "tip", broken, tree=tip.tree)
-        return verdicts.judge(base, tip, red=red, base_again=base_again, tip_again=tip_again)
 
     def _tests(
         self, workspace: Workspace, command: TestCommand, where: str, tests: tuple[str, ...], *, tree: str = ""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from gitagent import proving
+from gitagent.core import microtasks
 from gitagent.errors import DiffError, ModelError
 from gitagent.events import (
     CandidateProposed,
@@ -16,6 +17,7 @@ from gitagent.events import (
     Escalated,
     Event,
     ModelReplied,
+    Noted,
     ReplyRefused,
     Stream,
     TaskStarted,
@@ -35,6 +37,7 @@ from gitagent.records import (
 
 # How many more candidates are tried after the first survivor, in search of a smaller one.
 ENCORE = 48
+SURVIVORS = 4
 MODEL_TASKS = 4
 TOLD_CHARACTERS = 1_500
 
@@ -117,7 +120,7 @@ class Search:
         merged = heapq.merge(*answers, key=lambda candidate: -candidate.score)
         survivors: list[Candidate] = []
         since = 0
-        for trial in self._trials(merged, limit):
+        for trial in self._trials(merged, limit, stop_after=SURVIVORS):
             since += bool(survivors)
             if trial.state == "passed":
                 survivors.append(trial.candidate)
@@ -155,19 +158,22 @@ class Search:
                     for trial in self._answers(worker, asked):
                         if isinstance(trial, str):
                             told = trial
-                        elif chosen is None or trial.passed > chosen.passed:
+                        elif chosen is None or len(trial.passed) > len(chosen.passed):
                             chosen = trial
                 except ModelError as unreachable:
                     error, told = unreachable, str(unreachable)
                     break
                 if chosen is not None:
-                    return chosen.candidate, f"{chosen.state} ({chosen.passed} of {len(self._red)} red tests pass)"
+                    return chosen.candidate, self._said(chosen)
             if position + 1 < len(workers):
                 to = workers[position + 1].name
                 self._stream(Escalated(task=task.id, worker=worker.name, to=to, reason=told))
         if error is not None:
             raise error
         return None, told
+
+    def _said(self, trial: proving.Trial) -> str:
+        return f"{trial.state} ({len(trial.passed)} of {len(self._red)} red tests pass)"
 
     def accept(self, candidate: Candidate) -> None:
         """Make a candidate part of the tree that further ones are tried on."""
@@ -180,12 +186,26 @@ class Search:
         self._stream(TaskStarted(task=task.id, path=task.path, worker=worker.name, attempt=task.attempt))
         text = self._read(task.path) or ""
         try:
-            yield from self._trials(worker.candidates(task, text, limit=self._wanted), self._wanted)
+            yield from self._trials(self._split(worker, task, text), self._wanted, stop_after=self._wanted)
         except DiffError as refusal:
             self._stream(ReplyRefused(task=task.id, worker=worker.name, reason=str(refusal)))
             yield str(refusal)
 
-    def _trials(self, candidates: Iterable[Candidate], limit: int) -> Iterator[proving.Trial]:
+    def _split(self, worker: Worker, task: MicroTask, text: str) -> Iterator[Candidate]:
+        """The worker's candidates; a task too large for its window is split, and its parts asked in turn."""
+        try:
+            yield from worker.candidates(task, text, limit=self._wanted)
+        except microtasks.TooLargeError as too_large:
+            parts = microtasks.split(task)
+            if len(parts) < 2:
+                raise
+            self._stream(Noted(level="info", text=f"{too_large}; split into {len(parts)}"))
+            for part in parts:
+                yield from self._split(worker, part, text)
+
+    def _trials(
+        self, candidates: Iterable[Candidate], limit: int, *, stop_after: int = 1
+    ) -> Iterator[proving.Trial]:
         numbers: dict[int, int] = {}
         for trial in proving.try_candidates(
             self._workspace,
@@ -194,6 +214,7 @@ class Search:
             candidates=self._proposed(candidates, limit, numbers),
             originals=self._read,
             timeout_seconds=self._timeout,
+            stop_after=stop_after,
         ):
             number = numbers[id(trial.candidate)]
             self._stream(CandidateTried(number=number, state=trial.state, reason=_short(trial.reason, 300)))
