@@ -15,12 +15,13 @@ from typing import Protocol, cast
 
 from gitagent.core.testing import WHOLE_SUITE, selected_argv
 from gitagent.core.verdicts import outcome_of
-from gitagent.errors import GitagentError, SandboxError
+from gitagent.errors import GitagentError
 from gitagent.ports import Workspace
 from gitagent.records import Candidate, Outcome, State, TestCommand, TestRun
 from gitagent.testruns import PYTEST_ENDS, execute, in_process, last_line, run_tests, script
 
 Texts = Mapping[str, str | None]
+_Key = frozenset[tuple[str, str | None]]
 
 _BATCH_BYTES = 8 * 1024**2
 _BATCH_SECONDS = (2.0, 4.0, 8.0)
@@ -60,38 +61,38 @@ def try_candidates(
     """
     source = _Source(candidates)
     waiting = source.waiting
-    known: dict[str, Trial] = {}
+    known: dict[_Key, Trial] = {}
     slow = _OneByOne(workspace, command, red, originals, timeout_seconds)
     trier: _Trier = _Forked.of(workspace, command, red, originals, timeout_seconds) or slow
     size, passed, most = min(_FIRST_BATCH, max(batch, 1)), 0, sys.maxsize if stop_after is None else stop_after
-    try:
-        while passed < most:
-            source.draw(size)
-            if not waiting:
-                return
-            fresh = _unlike(waiting[:size], known)
-            trials = trier.attempt(fresh, most - passed) if fresh else ()
-            if trials is None:
-                trier = slow
-                continue
-            for trial in trials:
-                known[_key(trial.candidate)] = trial
-            while waiting and passed < most and (found := known.get(_key(waiting[0]))) is not None:
-                candidate = waiting.pop(0)
-                if found.candidate is not candidate:
-                    found = Trial(candidate=candidate, state=found.state, reason="the same texts as one before it")
-                passed += found.state == "passed"
-                yield found
-            size = min(max(batch, 1), size * 4)
-    finally:
-        trier.close()
+    while passed < most:
+        source.draw(size)
+        if not waiting:
+            return
+        for candidate in waiting[:size]:
+            if outside := next((path for path in candidate.texts if not _is_inside(path)), ""):
+                known[_key(candidate)] = Trial(
+                    candidate=candidate, state="failed", reason=f"{outside!r} is no path inside the tree"
+                )
+        fresh = _unlike(waiting[:size], known)
+        trials = trier.attempt(fresh, most - passed) if fresh else ()
+        if trials is None:
+            trier = slow
+            continue
+        for trial in trials:
+            known[_key(trial.candidate)] = trial
+        while waiting and passed < most and (found := known.get(_key(waiting[0]))) is not None:
+            candidate = waiting.pop(0)
+            if found.candidate is not candidate:
+                found = Trial(candidate=candidate, state=found.state, reason="the same texts as one before it")
+            passed += found.state == "passed"
+            yield found
+        size = min(max(batch, 1), size * 4)
 
 
 class _Trier(Protocol):
     def attempt(self, candidates: Sequence[Candidate], stop_after: int) -> Sequence[Trial] | None:
         """Trials of the first so many candidates, at least one; None if this way of trying does not work here."""
-
-    def close(self) -> None: ...
 
 
 class _OneByOne:
@@ -132,9 +133,6 @@ class _OneByOne:
         )
         return (trial,)
 
-    def close(self) -> None:
-        """Nothing is left to tidy up."""
-
     def _run(self, timeout_seconds: float) -> TestRun:
         return run_tests(
             self._workspace,
@@ -161,7 +159,7 @@ class _Forked:
         self._workspace, self._command, self._red = workspace, command, tuple(red)
         self._originals, self._most_seconds = originals, timeout_seconds
         self._python, self._options, self._cwd_first = start
-        self._bytecode = f"/tmp/gitagent-bytecode-{secrets.token_hex(8)}"
+        self._bytecode = f"gitagent-bytecode-{secrets.token_hex(8)}"
         self._base_seconds: float | None = None
         self._warm: list[str] = []
         self._sent = 0
@@ -205,11 +203,6 @@ class _Forked:
         if ("end", 0) not in said:
             self._workspace.write(before)
         return trials or None
-
-    def close(self) -> None:
-        # The workspace may be gone already, and with it the directory.
-        with suppress(SandboxError):
-            self._workspace.run(["rm", "-rf", self._bytecode], timeout_seconds=30)
 
     def _send(
         self, batch: Sequence[Candidate], before: Texts, stop_after: int
@@ -301,8 +294,13 @@ class _Source:
             raise self._error
 
 
-def _unlike(candidates: Sequence[Candidate], known: Mapping[str, Trial]) -> list[Candidate]:
-    keys: set[str] = set()
+def _is_inside(path: str) -> bool:
+    parts = path.split("/")
+    return not any(part in ("", ".", "..") for part in parts) and "\0" not in path and parts[0] != ".git"
+
+
+def _unlike(candidates: Sequence[Candidate], known: Mapping[_Key, Trial]) -> list[Candidate]:
+    keys: set[_Key] = set()
     fresh = []
     for candidate in candidates:
         key = _key(candidate)
@@ -312,8 +310,8 @@ def _unlike(candidates: Sequence[Candidate], known: Mapping[str, Trial]) -> list
     return fresh
 
 
-def _key(candidate: Candidate) -> str:
-    return json.dumps(sorted(candidate.texts.items()))
+def _key(candidate: Candidate) -> _Key:
+    return frozenset(candidate.texts.items())
 
 
 def _within_bytes(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
