@@ -90,9 +90,7 @@ def test_a_module_that_cannot_be_imported_is_an_error_and_the_others_still_run()
         ({"test_x.py": "def test_a():\n    raise KeyboardInterrupt\n"}, "interrupted"),
     ],
 )
-def test_a_run_that_contradicts_itself_or_says_nothing_is_inconclusive(
-    files: dict[str, str], reason: str
-) -> None:
+def test_a_run_that_contradicts_itself_or_says_nothing_is_inconclusive(files: dict[str, str], reason: str) -> None:
     run = run_of(files)
     assert run.state == "inconclusive"
     assert reason in run.reason
@@ -146,7 +144,7 @@ def test_unittest_tells_its_tests_and_takes_them_back() -> None:
 def test_results_in_many_files_are_gathered_and_old_ones_are_not_believed() -> None:
     old = "<testsuite name='old'><testcase classname='C' name='old'/></testsuite>"
     new = "<?xml version='1.0'?><testsuite name='n'><testcase classname='C' name='t{0}'/></testsuite>"
-    maker = "for n in 1 2; do echo \"$(cat new.xml | sed s/{0}/$n/)\" > target/surefire-reports/TEST-$n.xml; done"
+    maker = 'for n in 1 2; do echo "$(cat new.xml | sed s/{0}/$n/)" > target/surefire-reports/TEST-$n.xml; done'
     files = {"target/surefire-reports/TEST-old.xml": old, "new.xml": new, "make.sh": maker}
     command = TestCommand(
         runner="maven",

@@ -96,9 +96,8 @@ def test_a_candidate_cannot_end_its_way_out_of_the_tests() -> None:
 
 def test_a_candidate_that_hangs_is_stopped_with_its_processes_and_the_next_one_is_tried(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
-    stray = (
-        "__import__('subprocess').Popen(['sh', '-c', 'echo $$ > {0}; exec sleep 600'], start_new_session=True)"
-    ).format(marker)
+    words = ["sh", "-c", f"echo $$ > {marker}; exec sleep 600"]
+    stray = f"__import__('subprocess').Popen({words}, start_new_session=True)"
     trials, _ = tried(CALC, adding(f"{stray}.wait()", "a + b"))
     assert [trial.state for trial in trials] == ["failed", "passed"]
     assert trials[0].reason.startswith("took more than")
@@ -144,7 +143,8 @@ def test_a_source_layout_with_a_conftest_and_a_package_under_tests_is_tried_in_f
         "src/calc/__init__.py": "from calc.ops import add\n",
         "src/calc/ops.py": ADD.format("a - b"),
         "tests/__init__.py": "",
-        "tests/conftest.py": "import json\nimport pytest\n\n@pytest.fixture\ndef two():\n    return json.loads('2')\n",
+        "tests/conftest.py": "import json\nimport pytest\n\n@pytest.fixture\ndef two():\n"
+        "    return json.loads('2')\n",
         "tests/test_ops.py": "import calc\n\ndef test_add(two):\n    assert calc.add(two, 2) == 4\n",
     }
     candidates = [candidate({"src/calc/ops.py": ADD.format(body)}) for body in ("a * b + 1", "a + b")]
@@ -185,7 +185,8 @@ def test_a_candidate_that_ends_the_batch_is_failed_and_those_after_it_are_tried(
     killer = "[__import__('os').kill(p, 9) for p in parents()]"
     parents = (
         "\n\ndef parents():\n    import os\n    above = os.getppid()\n"
-        "    line = open(f'/proc/{above}/stat').read().rsplit(')', 1)[1].split()\n    return [int(line[1]), above]\n"
+        "    line = open(f'/proc/{above}/stat').read().rsplit(')', 1)[1].split()\n"
+        "    return [int(line[1]), above]\n"
     )
     deadly = candidate({"calc.py": ADD.format(killer) + parents})
     trials, _ = tried(CALC, [*adding("a * a"), deadly, *adding("a + b")])
@@ -218,6 +219,6 @@ def test_a_slow_workers_first_candidate_is_tried_before_the_second_is_drawn() ->
             yield one
 
     with workspace(CALC) as opened:
-        for _ in try_candidates(opened, command_of(CALC), red=RED, candidates=answers(), originals=CALC.get):
-            drawn.append("tried")
+        trials = try_candidates(opened, command_of(CALC), red=RED, candidates=answers(), originals=CALC.get)
+        drawn.extend("tried" for _ in trials)
     assert drawn == ["drawn", "tried", "drawn", "tried"]
