@@ -87,7 +87,7 @@ def trace(
     job = {
         "args": [*options, *tests],
         "out": out,
-        "seconds": max(timeout_seconds - 2.0, timeout_seconds * 0.8),
+        "seconds": max(timeout_seconds - 3.0, timeout_seconds * 0.6),
         "cwd_first": cwd_first,
     }
     execution = workspace.run(

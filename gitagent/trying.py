@@ -6,6 +6,7 @@ for a verdict, so that a candidate which fools the trial has won nothing.
 
 import json
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,15 +15,17 @@ from typing import Protocol, cast
 
 from gitagent.core.testing import WHOLE_SUITE, selected_argv
 from gitagent.core.verdicts import outcome_of
-from gitagent.errors import SandboxError
+from gitagent.errors import GitagentError
 from gitagent.ports import Workspace
 from gitagent.records import Candidate, Outcome, State, TestCommand, TestRun
 from gitagent.testruns import PYTEST_ENDS, execute, in_process, last_line, run_tests, script
 
 Texts = Mapping[str, str | None]
+_Key = frozenset[tuple[str, str | None]]
 
 _BATCH_BYTES = 8 * 1024**2
-_BATCH_SECONDS = 5.0
+_BATCH_SECONDS = (2.0, 4.0, 8.0)
+_FIRST_BATCH = 4
 _PATIENCE_SECONDS = 1.0
 
 
@@ -45,50 +48,51 @@ def try_candidates(
     red: Sequence[str],
     candidates: Iterable[Candidate],
     originals: Callable[[str], str | None],
-    batch: int = 32,
+    batch: int = 64,
     timeout_seconds: float = 60.0,
-    stop_after: int = 1,
+    stop_after: int | None = None,
 ) -> Iterator[Trial]:
-    """Run the red tests on each candidate, in order, until `stop_after` have passed.
+    """Run the red tests on each candidate, in order, until `stop_after` have passed (None: to the end).
 
     The workspace holds the tree of base, before and after. `originals` gives a file's text there. Batches grow
     up to `batch` candidates, so the first answer comes early; candidates are drawn no sooner than they are
-    needed. `timeout_seconds` bounds one run of the tests; a candidate gets less if base was quick.
+    needed, and an error in drawing one is raised after those before it were tried. `timeout_seconds` bounds one
+    run of the tests; a candidate gets less if base was quick.
     """
-    source = iter(candidates)
-    waiting: list[Candidate] = []
-    known: dict[str, Trial] = {}
+    source = _Source(candidates)
+    waiting = source.waiting
+    known: dict[_Key, Trial] = {}
     slow = _OneByOne(workspace, command, red, originals, timeout_seconds)
     trier: _Trier = _Forked.of(workspace, command, red, originals, timeout_seconds) or slow
-    size, passed, exhausted = 1, 0, False
-    try:
-        while passed < stop_after:
-            exhausted = exhausted or _draw(source, waiting, size)
-            if not waiting:
-                return
-            fresh = _unlike(waiting[:size], known)
-            trials = trier.attempt(fresh, stop_after - passed) if fresh else ()
-            if trials is None:
-                trier = slow
-                continue
-            for trial in trials:
-                known[_key(trial.candidate)] = trial
-            while waiting and passed < stop_after and (found := known.get(_key(waiting[0]))) is not None:
-                candidate = waiting.pop(0)
-                if found.candidate is not candidate:
-                    found = Trial(candidate=candidate, state=found.state, reason="the same texts as one before it")
-                passed += found.state == "passed"
-                yield found
-            size = min(max(batch, 1), size * 4)
-    finally:
-        trier.close()
+    size, passed, most = min(_FIRST_BATCH, max(batch, 1)), 0, sys.maxsize if stop_after is None else stop_after
+    while passed < most:
+        source.draw(size)
+        if not waiting:
+            return
+        for candidate in waiting[:size]:
+            if outside := next((path for path in candidate.texts if not _is_inside(path)), ""):
+                known[_key(candidate)] = Trial(
+                    candidate=candidate, state="failed", reason=f"{outside!r} is no path inside the tree"
+                )
+        fresh = _unlike(waiting[:size], known)
+        trials = trier.attempt(fresh, most - passed) if fresh else ()
+        if trials is None:
+            trier = slow
+            continue
+        for trial in trials:
+            known[_key(trial.candidate)] = trial
+        while waiting and passed < most and (found := known.get(_key(waiting[0]))) is not None:
+            candidate = waiting.pop(0)
+            if found.candidate is not candidate:
+                found = Trial(candidate=candidate, state=found.state, reason="the same texts as one before it")
+            passed += found.state == "passed"
+            yield found
+        size = min(max(batch, 1), size * 4)
 
 
 class _Trier(Protocol):
     def attempt(self, candidates: Sequence[Candidate], stop_after: int) -> Sequence[Trial] | None:
         """Trials of the first so many candidates, at least one; None if this way of trying does not work here."""
-
-    def close(self) -> None: ...
 
 
 class _OneByOne:
@@ -129,9 +133,6 @@ class _OneByOne:
         )
         return (trial,)
 
-    def close(self) -> None:
-        """Nothing is left to tidy up."""
-
     def _run(self, timeout_seconds: float) -> TestRun:
         return run_tests(
             self._workspace,
@@ -158,9 +159,10 @@ class _Forked:
         self._workspace, self._command, self._red = workspace, command, tuple(red)
         self._originals, self._most_seconds = originals, timeout_seconds
         self._python, self._options, self._cwd_first = start
-        self._bytecode = f"/tmp/gitagent-bytecode-{secrets.token_hex(8)}"
+        self._bytecode = f"gitagent-bytecode-{secrets.token_hex(8)}"
         self._base_seconds: float | None = None
         self._warm: list[str] = []
+        self._sent = 0
 
     @classmethod
     def of(
@@ -202,15 +204,12 @@ class _Forked:
             self._workspace.write(before)
         return trials or None
 
-    def close(self) -> None:
-        # The workspace may be gone already, and with it the directory.
-        with suppress(SandboxError):
-            self._workspace.run(["rm", "-rf", self._bytecode], timeout_seconds=30)
-
     def _send(
         self, batch: Sequence[Candidate], before: Texts, stop_after: int
     ) -> dict[tuple[str, int], dict[str, object]]:
         word = secrets.token_hex(16)
+        seconds = _BATCH_SECONDS[min(self._sent, len(_BATCH_SECONDS) - 1)]
+        self._sent += 1
         job = {
             "args": self._options,
             "red": self._red,
@@ -219,7 +218,7 @@ class _Forked:
             "base_seconds": self._base_seconds,
             "most_seconds": self._most_seconds,
             "warm": self._warm,
-            "batch_seconds": _BATCH_SECONDS,
+            "batch_seconds": seconds,
             "stop_after": stop_after,
             "word": word,
             "bytecode": self._bytecode,
@@ -227,7 +226,7 @@ class _Forked:
         }
         execution = self._workspace.run(
             [*self._python, "-c", script("trials")],
-            timeout_seconds=3 * self._most_seconds + _BATCH_SECONDS + 30,
+            timeout_seconds=4 * self._most_seconds + seconds + 30,
             stdin=json.dumps(job).encode(),
         )
         said: dict[tuple[str, int], dict[str, object]] = {}
@@ -267,24 +266,41 @@ class _Forked:
         )
 
 
-def _draw(source: Iterator[Candidate], waiting: list[Candidate], size: int) -> bool:
-    """Fill up `waiting`, but not for long: the first candidate of a slow model is not kept waiting.
+class _Source:
+    """Candidates as they are asked for; `waiting` are those drawn and not yet tried."""
 
-    True if the source has run dry.
-    """
-    began = time.monotonic()
-    while len(waiting) < size:
-        candidate = next(source, None)
-        if candidate is None:
-            return True
-        waiting.append(candidate)
-        if time.monotonic() - began > _PATIENCE_SECONDS:
-            break
-    return False
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        self.waiting: list[Candidate] = []
+        self._candidates = iter(candidates)
+        self._error: GitagentError | None = None
+        self._dry = False
+
+    def draw(self, size: int) -> None:
+        """Fill up `waiting`, but not for long: the first candidate of a slow model is not kept waiting.
+
+        Raises the worker's error once nothing is waiting any more.
+        """
+        began = time.monotonic()
+        while len(self.waiting) < size and not self._dry:
+            try:
+                self.waiting.append(next(self._candidates))
+            except StopIteration:
+                self._dry = True
+            except GitagentError as error:
+                self._dry, self._error = True, error
+            if time.monotonic() - began > _PATIENCE_SECONDS:
+                break
+        if self._error is not None and not self.waiting:
+            raise self._error
 
 
-def _unlike(candidates: Sequence[Candidate], known: Mapping[str, Trial]) -> list[Candidate]:
-    keys: set[str] = set()
+def _is_inside(path: str) -> bool:
+    parts = path.split("/")
+    return not any(part in ("", ".", "..") for part in parts) and "\0" not in path and parts[0] != ".git"
+
+
+def _unlike(candidates: Sequence[Candidate], known: Mapping[_Key, Trial]) -> list[Candidate]:
+    keys: set[_Key] = set()
     fresh = []
     for candidate in candidates:
         key = _key(candidate)
@@ -294,8 +310,8 @@ def _unlike(candidates: Sequence[Candidate], known: Mapping[str, Trial]) -> list
     return fresh
 
 
-def _key(candidate: Candidate) -> str:
-    return json.dumps(sorted(candidate.texts.items()))
+def _key(candidate: Candidate) -> _Key:
+    return frozenset(candidate.texts.items())
 
 
 def _within_bytes(candidates: Sequence[Candidate]) -> Sequence[Candidate]:

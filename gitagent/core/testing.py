@@ -151,10 +151,13 @@ def _configured(line: str, paths: Collection[str], read: Read) -> TestCommand:
     select: tuple[str, ...] | None = None
     if "unittest" in words and words[0].rpartition("/")[2].startswith("python"):
         runner = "unittest"
+        select = () if words[-1].startswith("-") or words[-1] == "unittest" else None
     elif words[:2] == ["cargo", "test"]:
         runner = "cargo"
+        select = None if "--" in words else ("--", "--exact")
     elif words[:2] == ["go", "test"] and "-json" in words:
         runner = "go"
+        select = None if "-run" in words else ("-run",)
     return TestCommand(runner=runner, argv=tuple(words), select=select, reader="exit", why=why)
 
 

@@ -183,10 +183,6 @@ def main() -> None:
         sys.path[0] = os.getcwd()
     else:
         del sys.path[0]
-    import pytest
-
-    wrapper = pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    wrapper(Recorder.pytest_runtest_protocol)  # marks the function; pytest is not there when the class is made
     recorder = Recorder(job["out"])
 
     def out_of_time() -> None:
@@ -197,6 +193,10 @@ def main() -> None:
     watchdog = threading.Timer(job["seconds"], out_of_time)
     watchdog.daemon = True
     watchdog.start()
+    import pytest
+
+    wrapper = pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    wrapper(Recorder.pytest_runtest_protocol)  # marks the function; pytest is not there when the class is made
     recorder.start_imports()
     code = pytest.main(job["args"], plugins=[recorder])
     watchdog.cancel()

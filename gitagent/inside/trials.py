@@ -3,13 +3,13 @@
 Sent into a sandbox as `python3 -c`; standard library and the project's pytest only, Python 3.8 up. On stdin
 comes one JSON object:
 
-    args         for pytest, without test ids       red          the ids to run
-    originals    texts by path, null for none       candidates   a list of texts by path
-    base_seconds how long the red tests take without a candidate, null to find out
-    most_seconds for one candidate                  batch_seconds for all
-    stop_after   how many may pass                  word         starts each line we print
-    bytecode     a directory for bytecode           cwd_first    whether python is run with -m
-    warm         modules to import once
+    args          for pytest, without test ids       red        the ids to run
+    originals     texts by path, null for none       candidates a list of texts by path
+    base_seconds  how long the red tests take without a candidate, null to find out
+    most_seconds  for one candidate                  stop_after how many may pass
+    batch_seconds for all                            word       starts each line we print
+    bytecode      the name of a directory for it     warm       modules to import once
+    cwd_first     whether the root goes on the import path, as with `python -m pytest`
 
 Printed are lines `WORD [kind, {...}]`: `base` and `warm` (the modules that may be imported once) if
 `base_seconds` was null, then for each candidate `start` and `done`, and `end`. No code of the
@@ -420,6 +420,7 @@ def try_warm(job: dict[str, Any], say: Callable[..., None], limit: float, base: 
 def main() -> None:
     job = json.loads(sys.stdin.buffer.read())
     out = job["out"] = os.dup(1)
+    job["bytecode"] = os.path.join(tempfile.gettempdir(), job["bytecode"])
 
     def say(kind: str, **fields: object) -> None:
         line = (job["word"] + " " + json.dumps([kind, fields]) + "\n").encode()
