@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gitagent.errors import ModelError
+from gitagent.core.paths import check_path
+from gitagent.errors import DiffError, ModelError
 from gitagent.records import Findings, Note, Request, TestResult
 
 MOST_TASKS = 12
@@ -171,25 +172,6 @@ def places_of(test: str) -> tuple[tuple[str, str], ...]:
     return tuple(("/".join(parts[:at]) + ".py", ".".join(parts[at:])) for at in range(len(parts) - 1, 0, -1))
 
 
-def unsafe(path: str) -> str:
-    """Why a path may not be written, in a few words; "" if it may."""
-    parts = path.split("/")
-    if not path or path != path.strip() or any(ord(sign) < 32 or ord(sign) == 127 for sign in path):
-        return "is empty or has spaces or control characters at its ends"
-    if path.startswith(("/", "~")) or "\\" in path or re.match(r"[A-Za-z]:", path):
-        return "is not relative to the repository's root"
-    if any(part in ("", ".", "..") for part in parts):
-        return "leaves the repository, or has empty parts"
-    if any(
-        re.fullmatch(r"(?i)\.git[. ]*(?:::.*)?|git~\d+", re.sub("[\u200b-\u200f\u2060-\u206f\ufeff]", "", part))
-        for part in parts
-    ):
-        return "is git's own"
-    if len(path) > 400:
-        return "is too long"
-    return ""
-
-
 def steps_of(
     answer: Mapping[str, object], exists: Callable[[str], bool], known: Sequence[str] = ()
 ) -> tuple[Step, ...]:
@@ -227,8 +209,10 @@ def _step(number: int, task: Mapping[str, object], exists: Callable[[str], bool]
     if not isinstance(instruction, str) or not instruction.strip():
         raise ModelError(f'task {number} has no "instruction"')
     path = path.strip().removeprefix("./")
-    if why := unsafe(path):
-        raise ModelError(f'task {number}: the path "{shortened(path, 80)}" {why}')
+    try:
+        check_path(path)
+    except DiffError as problem:
+        raise ModelError(f"task {number}: {problem}") from None
     action = str(task.get("action") or "").strip().lower()
     if action in _TAKING_AWAY:
         raise ModelError(f'task {number}: "{action}" is no task; only texts of files are changed or made')
