@@ -160,8 +160,9 @@ class OpenAIServer:
                     max_retries=0,
                     timeout=openai.Timeout(self._timeout_seconds, connect=min(10.0, self._timeout_seconds)),
                 )
-                self._client = client
+                client.chat.completions.create  # noqa: B018 - loads what the first question would wait for
                 self._learn(client)
+                self._client = client
             return self._client
 
     def _learn(self, client: "openai.OpenAI") -> None:

@@ -13,7 +13,7 @@ from gitagent.records import Message
 from tests.scripted_server import Answer, Asked, Script, ScriptedServer, tokens_of
 
 KEY = "sk-proj-abcdefghijklmnopqrstuvwx"
-ASK = (Message(role="system", content="You answer."), Message(role="user", content="What is the total of a basket?"))
+ASK = (Message(role="system", content="You answer."), Message(role="user", content="What is a basket's total?"))
 
 
 def model(server: ScriptedServer, **options: object) -> OpenAIServer:
@@ -72,7 +72,9 @@ def test_the_digest_names_the_endpoint_and_the_model_and_no_password() -> None:
     assert OpenAIServer("https://models.example:8000/v1", "n").digest != first.digest
 
 
-@pytest.mark.parametrize("address", ["", "localhost:8080", "ftp://x/v1", "http://", "http://x:port/v1", "http://[::1"])
+@pytest.mark.parametrize(
+    "address", ["", "localhost:8080", "ftp://x/v1", "http://", "http://x:port/v1", "http://[::1"]
+)
 def test_a_base_url_that_is_no_address_is_refused_before_anything_is_sent(address: str) -> None:
     with pytest.raises(ModelError, match="no http"):
         OpenAIServer(address, "m")
@@ -239,9 +241,11 @@ def test_an_estimate_is_corrected_by_what_the_server_counted() -> None:
 @pytest.mark.parametrize("tokenize", [None, "vllm", "llama"])
 def test_an_answer_to_half_a_prompt_is_thrown_away(tokenize: str | None) -> None:
     long = (Message(role="user", content="for item in basket.items: total += item.price\n" * 80),)
-    with ScriptedServer([Answer(text="yes", prompt_tokens=200)], tokenize=tokenize) as server:
-        with pytest.raises(ModelError, match="read only 200 tokens") as caught:
-            model(server).reply(long, answer_tokens=50)
+    with (
+        ScriptedServer([Answer(text="yes", prompt_tokens=200)], tokenize=tokenize) as server,
+        pytest.raises(ModelError, match="read only 200 tokens") as caught,
+    ):
+        model(server).reply(long, answer_tokens=50)
     assert "context length" in caught.value.hint
 
 

@@ -199,7 +199,7 @@ def _indented_spans(path: str, own: Sequence[str]) -> list[Span]:
 def _name_of(line: str) -> str:
     match = _NAME.search(line[:400])
     name = next((group for group in match.groups() if group), "") if match else ""
-    return "" if name in _NO_NAMES else name
+    return "" if name in _NO_NAMES else name.strip(".:")
 
 
 def signatures(path: str, text: str, first_line: int, excerpt: str) -> tuple[str, ...]:
