@@ -13,6 +13,7 @@ from gitagent.records import Findings, Message, MicroTask, Note, Plan, Request, 
 Read = Callable[[str], str | None]
 
 LEARN = (Message(role="user", content=""),)
+MOST_PIECES = 6
 # What an instruction may take before the request becomes a note, and what an excerpt is grown to.
 LONG_REQUEST = 250
 COMFORTABLE = 400
@@ -200,13 +201,7 @@ class ChatPlanner:
         for step in steps:
             text = read(step.path) or ""
             room = window - answer_tokens - SCAFFOLD - self._size(step.instruction)
-            lines = self._wanted(step, text, findings)
-            try:
-                first, excerpt = microtasks.segment(
-                    step.path, text, lines=lines, count=self._size, room=room, enough=min(room, COMFORTABLE)
-                )
-            except RequestError as problem:
-                raise ModelError(str(problem)) from problem
+            first, excerpt = self._excerpt(step, text, findings, room)
             last = first + len(outlines.lines_of(excerpt)) - 1
             task = MicroTask(
                 id=step.id,
@@ -223,9 +218,31 @@ class ChatPlanner:
                 priority=step.priority,
             )
             fitting = self._fitting(task, window)
+            if len(fitting) > MOST_PIECES:
+                raise ModelError(f'{step.path}: too much for one task; name the "lines" to change')
             pieces[step.id] = tuple(piece.id for piece in fitting)
             out += fitting
         return tuple(out)
+
+    def _excerpt(self, step: planning.Step, text: str, findings: Findings, room: int) -> tuple[int, str]:
+        """The lines a step is about; where those are too many, the suspects among them, or all, to be split."""
+        lines = self._wanted(step, text, findings)
+        try:
+            first, excerpt = microtasks.segment(
+                step.path, text, lines=lines, count=self._size, room=room, enough=min(room, COMFORTABLE)
+            )
+        except RequestError as problem:
+            raise ModelError(str(problem)) from problem
+        own = outlines.lines_of(text)
+        last = min(max(lines, default=0), len(own))
+        if last < first + len(outlines.lines_of(excerpt)):
+            return first, excerpt
+        inside = [
+            item.line for item in findings.suspects if item.path == step.path and lines[0] <= item.line <= last
+        ]
+        if inside:
+            return microtasks.segment(step.path, text, lines=inside, count=self._size, room=room, enough=0)
+        return lines[0], "".join(own[lines[0] - 1 : last])
 
     def _wanted(self, step: planning.Step, text: str, findings: Findings) -> list[int]:
         """The lines a step is about: those it names, else the suspects, else what its words match."""
@@ -236,17 +253,17 @@ class ChatPlanner:
             return [span.first_line, span.last_line]
         if step.lines is not None:
             return list(step.lines)
-        suspected = [item.line for item in findings.suspects if item.path == step.path][:3]
+        suspected = [item.line for item in findings.suspects if item.path == step.path]
         if suspected:
-            return suspected
+            return suspected[:1]
         words = planning.words_of(f"{step.symbol} {step.instruction}")
         best = max(spans, key=lambda span: len(planning.words_of(span.name) & words), default=None)
         if best is not None and planning.words_of(best.name) & words:
             return [best.first_line, best.last_line]
         lines = text.count("\n") + 1
-        if self._size(text) > COMFORTABLE * 2 and best is not None:
-            names = ", ".join(span.name for span in spans[:8])
-            raise ModelError(f'{step.path} has {lines} lines; name the "symbol" to change, one of: {names}')
+        if self._size(text) > COMFORTABLE * 2:
+            names = f', or the "symbol", one of: {", ".join(span.name for span in spans[:8])}' if spans else ""
+            raise ModelError(f'{step.path} has {lines} lines; name the "lines" to change{names}')
         return [1, lines]
 
     def _fitting(self, task: MicroTask, window: int) -> list[MicroTask]:

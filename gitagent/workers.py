@@ -39,12 +39,18 @@ class ModelWorker:
     def candidates(self, task: MicroTask, text: str, *, limit: int) -> Iterator[Candidate]:
         """At most `limit` candidates, as in `ports.Worker`.
 
-        Raises DiffError if the first reply holds no usable diff, TooLargeError if the task must be split,
+        Raises DiffError if the first reply holds no usable diff, TooLargeError if no half of the task would fit,
         ModelError if the model is out of reach. Later replies that hold none are passed over.
         """
         task = self._found_again(task, text)
         self._model.count((Message(role="user", content=""),))  # an adapter may learn the window by it
-        prompt = microtasks.prompt(task, count=self._model.count, window=self._model.window)
+        try:
+            prompt = microtasks.prompt(task, count=self._model.count, window=self._model.window)
+        except microtasks.TooLargeError:
+            # What was added since the plan (a refusal, a longer request) no longer fits: ask about half of it.
+            for half in microtasks.split(task):
+                yield from self.candidates(replace(half, id=task.id), text, limit=limit)
+            return
         self._listener(
             PromptBuilt(
                 task=task.id,

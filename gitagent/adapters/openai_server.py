@@ -1,7 +1,6 @@
 """Any endpoint that speaks OpenAI's chat completions: a hosted one, vLLM, Ollama, llama-server, LM Studio."""
 
 import contextlib
-import email.utils
 import hashlib
 import json
 import re
@@ -11,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from gitagent.core.microtasks import estimate, redact
+from gitagent.adapters.openai_errors import Endpoint, clean, never_connected, out_of_money, retry_after
+from gitagent.core.microtasks import estimate
 from gitagent.errors import ModelError
 from gitagent.records import Message, Reply, Spending
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 # What a chat template puts around the messages, and around each of them; docs/models.md says how it was measured.
 TEMPLATE_TOKENS, MESSAGE_TOKENS = 16, 8
-# An endpoint that counts less than this share of a prompt did not read all of it.
-LEAST_EXACT, LEAST_ESTIMATED = 0.7, 0.25
+# An endpoint did not read all of a prompt if it counts less than this share of what its own tokenizer counted, or,
+# where it has none, fewer tokens than one per so many signs: the densest text measured has 8 in a token.
+LEAST_SHARE, MOST_SIGNS = 0.7, 12
 LONGEST_WAIT_SECONDS = 60.0
 _OPTIONAL = ("stream_options", "response_format", "seed", "temperature", "max_tokens")
 
@@ -29,10 +30,11 @@ _OPTIONAL = ("stream_options", "response_format", "seed", "temperature", "max_to
 class OpenAIServer:
     """A model behind an OpenAI-compatible endpoint, as in `ports.Model`.
 
-    `base_url` usually ends in `/v1`. `window` is lowered to what the endpoint says it has. `prices` are dollars
-    per million prompt and answer tokens, by the beginning of the model's name. `key_name` is the environment
-    variable the key came from, for hints; the key itself is in no message. `timeout_seconds` is for a whole
-    answer. Requests that met a limit or a broken server are sent at most `tries` times.
+    `base_url` usually ends in `/v1`. `window` is lowered to what the endpoint says it has. The prices are dollars
+    per million prompt and answer tokens; `prices` holds pairs of them by the beginning of a model's name, and
+    wins. `key_name` is the environment variable the key came from, for hints; the key itself is in no message.
+    `timeout_seconds` is for a whole answer. Requests that met a limit or a broken server are sent at most `tries`
+    times.
     """
 
     def __init__(
@@ -45,23 +47,33 @@ class OpenAIServer:
         window: int = 4096,
         timeout_seconds: float = 300.0,
         tries: int = 4,
+        prompt_price: float = 0.0,
+        answer_price: float = 0.0,
         prices: Mapping[str, tuple[float, float]] | None = None,
         worker: str = "api",
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        address = urlsplit(base_url)
-        if address.scheme not in ("http", "https") or not address.hostname:
+        scheme, host, path = _address(base_url)
+        if not host:
             raise ModelError(
-                f'the model\'s base URL "{_clean(base_url, api_key)}" is no http(s) address. Nothing was sent.',
+                f'the model\'s base URL "{clean(base_url, api_key)}" is no http(s) address. Nothing was sent.',
                 hint="set it like https://api.openai.com/v1 or http://localhost:8080/v1",
             )
         self.name = model
         self.window = window
-        host = f"{address.hostname}:{address.port}" if address.port else address.hostname
-        self.digest = hashlib.sha256(f"{address.scheme}://{host}{address.path}\n{model}".encode()).hexdigest()
-        self._base_url, self._host, self._key, self._key_name = base_url.rstrip("/"), host, api_key, key_name
+        self.digest = hashlib.sha256(f"{scheme}://{host}{path}\n{model}".encode()).hexdigest()
+        self._endpoint = Endpoint(
+            name=model,
+            host=host,
+            base_url=f"{scheme}://{host}{path}",
+            key=api_key,
+            key_name=key_name,
+            timeout_seconds=timeout_seconds,
+            tries=tries,
+        )
+        self._base_url, self._host, self._key = base_url.rstrip("/"), host, api_key
         self._timeout_seconds, self._tries, self._sleep = timeout_seconds, tries, sleep
-        self._price = _price(prices or {}, model)
+        self._price = _price(prices or {}, model, (prompt_price, answer_price))
         self._worker = worker
         self._client: openai.OpenAI | None = None
         self._lock = threading.Lock()
@@ -119,7 +131,7 @@ class OpenAIServer:
         began = time.monotonic()
         answer = self._asked(fields, answer_tokens)
         seconds = time.monotonic() - began
-        self._check_read(answer, counted)
+        self._check_read(answer, counted, messages)
         if not answer.text.strip():
             self._complain_of_nothing(answer, answer_tokens)
         prompt_tokens = answer.prompt_tokens or counted
@@ -148,8 +160,9 @@ class OpenAIServer:
                     max_retries=0,
                     timeout=openai.Timeout(self._timeout_seconds, connect=min(10.0, self._timeout_seconds)),
                 )
-                self._client = client
+                client.chat.completions.create  # noqa: B018 - loads what the first question would wait for
                 self._learn(client)
+                self._client = client
             return self._client
 
     def _learn(self, client: "openai.OpenAI") -> None:
@@ -177,6 +190,7 @@ class OpenAIServer:
             return None
         if isinstance(told, Mapping):
             number, tokens = told.get("count"), told.get("tokens")
+            self.window = min([self.window, *_windows(told)])
             if isinstance(number, int) and not isinstance(number, bool) and number > 0:
                 return number
             # A tokenizer makes at least one token of 128 characters; fewer is no answer to our question.
@@ -191,42 +205,46 @@ class OpenAIServer:
         import openai
 
         client, calls, waits = self._ready(), 0, 0
+        unfinished: str | None = None
         while True:
             calls += 1
             try:
                 answer = self._once(client, fields, answer_tokens)
             except openai.APITimeoutError:
-                raise self._out_of_time() from None
+                raise self._endpoint.out_of_time() from None
             except openai.APIStatusError as error:
-                status, wait = error.status_code, _retry_after(error.response.headers)
+                status, wait = error.status_code, retry_after(error.response.headers)
                 if status in (400, 422) and self._drop_refused_field(fields, error):
                     continue
                 again = status in (408, 409, 429) or status >= 500
                 patient = wait is None or wait <= LONGEST_WAIT_SECONDS
-                if not again or calls >= self._tries or not patient or _out_of_money(error):
-                    raise self._told(error, wait) from None
+                if not again or calls >= self._tries or not patient or out_of_money(error):
+                    raise self._endpoint.told(error, wait) from None
             except openai.APIConnectionError as error:
                 # Nobody there stays so; a connection that broke may hold next time.
-                if _never_connected(error) or calls >= self._tries:
-                    raise self._unreachable(error) from None
+                if never_connected(error) or calls >= self._tries:
+                    raise self._endpoint.unreachable(error) from None
                 wait = None
             except openai.APIError as error:
                 # An error told inside the stream, after status 200.
                 if calls >= self._tries:
-                    raise self._told(error, None) from None
+                    raise self._endpoint.told(error, None) from None
                 wait = None
             except ValueError as error:
                 if calls >= self._tries:
-                    raise self._nonsense(error) from None
+                    raise self._endpoint.nonsense(error) from None
                 wait = None
             else:
                 if answer is None:
                     self._streams = False  # it answered, but not as a stream
                     continue
-                if answer.finish or calls >= 2:
+                # A stream without its last piece broke off, unless this server never sends one.
+                if answer.finish or answer.text == unfinished:
                     answer.calls = calls
                     return answer
-                wait = None
+                if calls >= self._tries:
+                    raise self._endpoint.broke_off()
+                unfinished, wait = answer.text, None
             self._sleep(min(0.5 * 2**waits, 8.0) if wait is None else wait)
             waits += 1
 
@@ -250,7 +268,7 @@ class OpenAIServer:
                 told = True
                 answer.take(chunk.to_dict(mode="json", warnings=False))
                 if time.monotonic() > ends:
-                    raise self._out_of_time()
+                    raise self._endpoint.out_of_time()
                 if len(answer.text) > 64 * answer_tokens + 4096:
                     answer.finish = "length"  # it does not keep to max_tokens
                     break
@@ -271,85 +289,30 @@ class OpenAIServer:
 
     # What is wrong, in one line
 
-    def _check_read(self, answer: "_Answer", counted: int) -> None:
+    def _check_read(self, answer: "_Answer", counted: int, messages: Sequence[Message]) -> None:
         """Learn from the endpoint's own count, and refuse an answer to half a question."""
         if not answer.prompt_tokens:
             return
         if answer.prompt_tokens > counted:
             self._correction *= answer.prompt_tokens / counted
-        least = LEAST_EXACT if self._tokenizes else LEAST_ESTIMATED
-        if counted > 400 and answer.prompt_tokens < counted * least:
-            raise ModelError(
-                f"{self._host} read only {answer.prompt_tokens} tokens of a prompt of about {counted}: its window is "
-                "smaller than it says, and it cut the prompt in silence. The answer was thrown away.",
-                hint=f"raise the server's context length (num_ctx, -c), or set window = {answer.prompt_tokens}",
-            )
+        signs = sum(len("".join(message.content.split())) for message in messages)
+        least = counted * LEAST_SHARE if self._tokenizes else signs / MOST_SIGNS
+        if counted > 400 and answer.prompt_tokens < least:
+            raise self._endpoint.half_read(answer.prompt_tokens, counted)
 
     def _complain_of_nothing(self, answer: "_Answer", answer_tokens: int) -> None:
         if answer.finish == "content_filter":
             raise ModelError(f"the content filter of {self._host} withheld the answer.", hint="set another model")
         if answer.refusal:
-            raise ModelError(f"{self.name} refused: {self._clean(answer.refusal)}", hint="set another model")
+            raise ModelError(
+                f"{self.name} refused: {self._endpoint.clean(answer.refusal)}", hint="set another model"
+            )
         if answer.finish == "length":
             raise ModelError(
                 f"{self.name} used up its {answer_tokens} answer tokens without a word of answer.",
                 hint="set a larger window, or a model that thinks less before it answers",
             )
         raise ModelError(f"{self.name} at {self._host} answered nothing.", hint="ask again, or set another model")
-
-    def _told(self, error: "openai.APIError", wait: float | None) -> ModelError:
-        status = getattr(error, "status_code", 0)
-        said = self._clean(_message_of(error))
-        about = f" ({status}: {said})" if status else f": {said}"
-        if status in (401, 403):
-            lacks = "refuses the key" if self._key else "wants a key"
-            return ModelError(
-                f"{self._host} {lacks}{about}. Nothing was changed.", hint=f"export {self._key_name}=…"
-            )
-        if status == 404:
-            return ModelError(
-                f'{self._host} has no model "{self.name}", or the base URL has the wrong path{about}.',
-                hint=f"curl {self._base_url}/models lists its models; the base URL mostly ends in /v1",
-            )
-        if status == 429:
-            asks = f", and asks to wait {wait:.0f} s" if wait else ""
-            spent = _out_of_money(error)
-            return ModelError(
-                f"{self._host} {'has no credit left for this key' if spent else 'is over its limit'}{asks}{about}.",
-                hint="look at the account's billing" if spent else "run again later, or set another model",
-            )
-        if status >= 500 or not status:
-            return ModelError(f"{self._host} failed{about}. Nothing was changed.", hint="run again later")
-        return ModelError(
-            f"{self._host} does not accept the request{about}.", hint="set another model, or a smaller window"
-        )
-
-    def _unreachable(self, error: Exception) -> ModelError:
-        if _never_connected(error):
-            why = self._clean(str(error.__cause__ or error))
-            return ModelError(
-                f"nothing answers at {self._base_url}: {why}. Nothing was sent.",
-                hint="start the model server, or set its base URL",
-            )
-        return ModelError(
-            f"{self._host} broke the connection in the middle of its answer, {self._tries} times.",
-            hint="look at the server's log; it may be out of memory",
-        )
-
-    def _out_of_time(self) -> ModelError:
-        return ModelError(
-            f"{self.name} at {self._host} gave no whole answer in {self._timeout_seconds:g} s.",
-            hint="set a longer timeout, or a smaller model",
-        )
-
-    def _nonsense(self, error: Exception) -> ModelError:
-        return ModelError(
-            f"{self._host} answers something that is no chat completion: {self._clean(str(error))}.",
-            hint=f"is {self._base_url} the right base URL? It mostly ends in /v1",
-        )
-
-    def _clean(self, text: str) -> str:
-        return _clean(text, self._key)
 
 
 class _Answer:
@@ -387,49 +350,25 @@ def _estimated(messages: Sequence[Message]) -> int:
     return TEMPLATE_TOKENS + sum(MESSAGE_TOKENS + estimate(message.content) for message in messages)
 
 
-def _clean(text: str, key: str) -> str:
-    """A server's words in one line, bounded, without the key or anything that looks like one."""
-    line = " ".join(text.split())
-    if len(key) >= 4:
-        line = line.replace(key, "[key]")
-    line = redact(line).text.rstrip(".")
-    return line if len(line) <= 300 else line[:299] + "…"
+def _address(base_url: str) -> tuple[str, str, str]:
+    """Scheme, host with port and path of an http(s) address, without user or password; the host "" for none."""
+    try:
+        address = urlsplit(base_url)
+        port = address.port
+    except ValueError:
+        return "", "", ""
+    if address.scheme not in ("http", "https") or not address.hostname:
+        return "", "", ""
+    host = f"[{address.hostname}]" if ":" in address.hostname else address.hostname
+    return address.scheme, f"{host}:{port}" if port else host, address.path.rstrip("/")
 
 
-def _message_of(error: "openai.APIError") -> str:
-    body: object = error.body
-    if isinstance(body, Mapping):
-        inner = body.get("error", body)
-        if isinstance(inner, Mapping):
-            inner = inner.get("message") or inner.get("detail") or inner
-        return inner if isinstance(inner, str) else json.dumps(inner, default=str)
-    return body if isinstance(body, str) and body.strip() else error.message
-
-
-def _out_of_money(error: "openai.APIError") -> bool:
-    return "insufficient_quota" in f"{error.code} {error.type} {error.body}"
-
-
-def _never_connected(error: BaseException) -> bool:
-    # Named, not imported: the HTTP library under `openai` has changed its name before.
-    return type(error.__cause__).__name__ in ("ConnectError", "UnsupportedProtocol", "ProxyError", "InvalidURL")
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds the server asks to wait: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3)."""
-    said = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?", said):
-        return float(said)
-    if said:
-        with contextlib.suppress(ValueError, TypeError):
-            return max(email.utils.parsedate_to_datetime(said).timestamp() - time.time(), 0.0)
-    return None
-
-
-def _price(prices: Mapping[str, tuple[float, float]], model: str) -> tuple[float, float]:
-    """The prices of the longest name that begins the model's; 0 for a model without."""
+def _price(
+    prices: Mapping[str, tuple[float, float]], model: str, otherwise: tuple[float, float]
+) -> tuple[float, float]:
+    """The prices of the longest name that begins the model's."""
     names = [name for name in prices if model.startswith(name)]
-    return prices[max(names, key=len)] if names else (0.0, 0.0)
+    return prices[max(names, key=len)] if names else otherwise
 
 
 def _windows(entry: Mapping[str, object]) -> Iterator[int]:

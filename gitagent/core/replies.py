@@ -15,8 +15,10 @@ from gitagent.errors import ModelError
 
 LONGEST = 50_000
 DEEPEST = 40
+MOST_BRACKETS = 200  # that begin no JSON, before the rest is taken for prose
 _WORDS = {"true": True, "false": False, "null": None, "none": None, "nan": None, "undefined": None}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "0": "\0"}
+_BRACKET = re.compile(r"[{\[]")
 _SPACE = re.compile(r"(?:\s|//[^\n]*|#[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])")
 _NAME = re.compile(r"[A-Za-z_$][\w$-]*")
@@ -135,8 +137,9 @@ def _values(text: str) -> tuple[list[object], _WrongError | None]:
         raise ModelError(f"the reply has {len(text)} characters; answer with one short JSON object")
     found: list[object] = []
     problem: _WrongError | None = None
-    at = 0
-    while (match := re.compile(r"[{\[]").search(text, at)) is not None:
+    at = starts = 0
+    while (match := _BRACKET.search(text, at)) is not None and starts < MOST_BRACKETS:
+        starts += 1
         try:
             value, at = _strictly(text, match.start())
         except ValueError:

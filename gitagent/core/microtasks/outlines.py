@@ -8,10 +8,13 @@ import ast
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from gitagent.errors import RequestError
 from gitagent.records import Span
 
+# Nobody counts a text that has more than so many characters for each token there is room for.
+LONGEST_TOKEN = 32
 _NAME = re.compile(
     r"\b(?:def|class|function|func|fn|struct|enum|trait|impl|interface|module|type)\s+(?:\([^)]*\)\s*)?([\w$.:]+)"
     r"|^\s*(?:export\s+)?(?:const|let|var)\s+([\w$]+)\s*=.*(?:=>|\bfunction\b)"
@@ -30,6 +33,7 @@ def lines_of(text: str) -> list[str]:
     return [line + "\n" for line in lines] + ([last] if last else [])
 
 
+@lru_cache(maxsize=32)
 def outline(path: str, text: str) -> tuple[Span, ...]:
     """The functions and classes of a text in the order they begin, an outer one before those inside it.
 
@@ -78,7 +82,7 @@ def segment(
     enough = room if enough is None else min(enough, room)
     if not text:
         return 1, ""
-    if count(text) <= enough:
+    if len(text) <= LONGEST_TOKEN * enough and count(text) <= enough:
         return 1, text
     own = lines_of(text)
     wanted = [min(max(line, 1), len(own)) for line in lines] or [1]
@@ -91,8 +95,8 @@ def segment(
         best: tuple[int, str] | None = None
         for first, last in around:
             excerpt = "".join(own[first - 1 : last])
-            size = count(excerpt)
-            if size > (room if best is None else enough):
+            most = room if best is None else enough
+            if len(excerpt) > LONGEST_TOKEN * most or count(excerpt) > most:
                 break
             best = (first, excerpt)
         if best is not None:
@@ -199,7 +203,7 @@ def _indented_spans(path: str, own: Sequence[str]) -> list[Span]:
 def _name_of(line: str) -> str:
     match = _NAME.search(line[:400])
     name = next((group for group in match.groups() if group), "") if match else ""
-    return "" if name in _NO_NAMES else name
+    return "" if name in _NO_NAMES else name.strip(".:")
 
 
 def signatures(path: str, text: str, first_line: int, excerpt: str) -> tuple[str, ...]:

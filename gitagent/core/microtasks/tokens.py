@@ -17,7 +17,7 @@ import re
 from collections import Counter
 
 _PIECES = re.compile(r" +|[A-Z]?[a-z]+|[A-Z]+|[^\x00-\x7f]+|[\x00-\x7f]", re.ASCII)
-_LONE_SPACE = re.compile(r"(?<! ) (?=[\t\n\r\f\v0-9])")
+_LONE_SPACE = re.compile(r"(?<! ) (?=[\t\n\r\f\v0-9]|[^\x00-\x7f])")
 # Pairs of letters that English words and identifiers are made of: a letter, and those often right after it.
 _AFTER = (
     "abcdfgiklmnprstuvwxy baeilorsuy cacehiklortu dadeiorsuy eacdefgilmnopqrstvwxy faefilortu gaehilnorsu "
