@@ -1,7 +1,7 @@
 """The stand-in for a hosting site: pull requests as refs and objects inside the repository.
 
-`refs/gitagent/pulls/N` is a commit whose tree has `pull.json` and `body.md`; its first parent is the state
-before, its last the tip asked to be merged, so that neither history nor changes are lost with the branch.
+`refs/gitagent/pulls/N` is a commit whose tree has `pull.json` and `body.md`; its parents are the state before, if
+there is one, and the tip asked to be merged, so that neither history nor changes are lost with the branch.
 """
 
 import json
