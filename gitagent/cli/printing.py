@@ -33,8 +33,13 @@ def print_diff(patch: bytes) -> None:
     if not sys.stdout.isatty():
         click.echo(patch, nl=False)
         return
-    for line in patch.decode("utf-8", "replace").removesuffix("\n").split("\n"):
-        click.echo(click.style(harmless(line), **_style(line)))
+    click.echo(coloured(patch))
+
+
+def coloured(patch: bytes) -> str:
+    """The patch as git colours it, harmless."""
+    lines = patch.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    return "\n".join(click.style(harmless(line), **_style(line)) for line in lines)
 
 
 def _style(line: str) -> dict[str, Any]:

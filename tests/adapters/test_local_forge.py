@@ -285,6 +285,21 @@ def test_a_ref_that_holds_no_pull_request_is_refused_by_name(repo: Path, git: Gi
         forge.pull(1)
 
 
+def test_a_pull_request_whose_commits_are_gone_is_shown_as_recorded(repo: Path, git: Git) -> None:
+    forge = LocalForge(GitRepository(str(repo)))
+    forge.publish(proposed(repo))
+    git(repo, "branch", "-D", BRANCH)
+    text = git(repo, "show", "refs/gitagent/pulls/1:pull.json").replace(forge.pull(1).tip, "0" * 39 + "1")
+    forge._states.write("1", {"pull.json": text}, "x", after=forge._states.tip("1"))
+    assert forge.pull(1).state == "open"
+
+
+def test_a_number_that_no_ref_can_have_is_an_error(repo: Path, git: Git) -> None:
+    git(repo, "update-ref", "refs/gitagent/pulls/1/odd", "HEAD")
+    with pytest.raises(RepositoryError, match="refs/gitagent/pulls/1 cannot be recorded"):
+        LocalForge(GitRepository(str(repo))).publish(proposed(repo))
+
+
 def test_a_recorded_name_that_git_does_not_take_is_shown_as_it_is(repo: Path) -> None:
     forge = LocalForge(GitRepository(str(repo)))
     pull = forge.publish(replace(proposed(repo), branch="no..name"))

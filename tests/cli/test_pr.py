@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from gitagent.adapters.git import GitBranches, GitRepository
 from gitagent.adapters.local_forge import LocalForge
 from gitagent.cli import main
 from gitagent.cli.forges import forge_for, host_of, is_github
-from gitagent.cli.printing import harmless, one_line
+from gitagent.cli.printing import coloured, harmless, one_line
 from gitagent.errors import ForgeError, RequestError
 from gitagent.records import PullRequest
 
@@ -152,6 +153,22 @@ def test_the_forge_is_local_unless_the_remote_is_on_github(repo: Path, git: Git)
     git(repo, "remote", "remove", "origin")
     with pytest.raises(ForgeError, match="no remote origin"):
         forge_for(GitRepository(str(repo)), "github")
+
+
+def test_a_patch_is_coloured_line_by_line() -> None:
+    said = coloured(b"diff --git a/x b/x\n@@ -1 +1 @@\n-\xff\n+\x1b[2J\n same\n")
+    assert said == (
+        "\x1b[1mdiff --git a/x b/x\x1b[0m\n\x1b[36m@@ -1 +1 @@\x1b[0m\n"
+        "\x1b[31m-\ufffd\x1b[0m\n\x1b[32m+\\x1b[2J\x1b[0m\n same\x1b[0m"
+    )
+
+
+@pytest.mark.skipif(find_spec("gitagent.adapters.github") is not None, reason="the adapter is there")
+def test_a_github_remote_without_the_adapter_is_refused_by_name(repo: Path, git: Git) -> None:
+    git(repo, "remote", "add", "origin", "git@github.com:a/b.git")
+    said = run("pr", "list", "--repo", str(repo))
+    assert said.exit_code == 7
+    assert "no adapter for it (gitagent.adapters.github)" in said.stderr
 
 
 def test_strangers_text_is_made_harmless_and_cut() -> None:
