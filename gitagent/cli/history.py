@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from gitagent.cli.forges import repo_option
 from gitagent.cli.printing import harmless, one_line, print_json
 
 COLOURS = {"proven": "green", "passed": "green", "unproven": "yellow", "inconclusive": "yellow", "failed": "red"}
@@ -19,7 +18,7 @@ MOST_TESTS = 20
     "-n", "most", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many runs."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@repo_option
+@click.option("--repo", default=".", type=click.Path(), show_default=True, help="The repository.")
 def log_command(most: int, as_json: bool, repo: str) -> None:
     """List past runs, newest first."""
     from gitagent.adapters.git import GitRepository
@@ -53,7 +52,7 @@ def log_command(most: int, as_json: bool, repo: str) -> None:
 @click.command("show")
 @click.argument("run")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the report, the plan and every event.")
-@repo_option
+@click.option("--repo", default=".", type=click.Path(), show_default=True, help="The repository.")
 def show_command(run: str, as_json: bool, repo: str) -> None:
     """Show a run: what was asked, planned, tried and spent. RUN may be the beginning of its id."""
     from gitagent.adapters.git import GitRepository

@@ -1,11 +1,11 @@
 """`gitagent pr`: what awaits a human, and the human's answer."""
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitagent.cli.forges import forge_for, forge_options
 from gitagent.cli.printing import harmless, one_line, print_diff, print_json
 from gitagent.errors import ForgeError
 from gitagent.records import PullRequest
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 COLOURS = {"open": "green", "merged": "magenta", "closed": "red"}
 
 
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--repo` and `--forge`."""
+    choice = click.Choice(["auto", "github", "local"])
+    command = click.option("--forge", "forge_name", type=choice, help="Where pull requests are.")(command)
+    return click.option("--repo", default=".", type=click.Path(), show_default=True, help="The repository.")(
+        command
+    )
+
+
 @click.group()
 def pr_command() -> None:
     """List, show, merge or close pull requests."""
@@ -26,8 +35,8 @@ def pr_command() -> None:
 @pr_command.command("list")
 @click.option("--state", type=click.Choice(["open", "merged", "closed", "all"]), default="open", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@forge_options
-def list_command(state: str, as_json: bool, repo: str, forge_name: str) -> None:
+@_options
+def list_command(state: str, as_json: bool, repo: str, forge_name: str | None) -> None:
     """List pull requests, newest first."""
     pulls = _forge(repo, forge_name)[1].pulls(state)
     if as_json:
@@ -42,8 +51,8 @@ def list_command(state: str, as_json: bool, repo: str, forge_name: str) -> None:
 @pr_command.command("show")
 @click.argument("number", type=int)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@forge_options
-def show_pull_command(number: int, as_json: bool, repo: str, forge_name: str) -> None:
+@_options
+def show_pull_command(number: int, as_json: bool, repo: str, forge_name: str | None) -> None:
     """Show a pull request with its whole text."""
     pull = _forge(repo, forge_name)[1].pull(number)
     if as_json:
@@ -56,8 +65,8 @@ def show_pull_command(number: int, as_json: bool, repo: str, forge_name: str) ->
 
 @pr_command.command("diff")
 @click.argument("number", type=int)
-@forge_options
-def diff_command(number: int, repo: str, forge_name: str) -> None:
+@_options
+def diff_command(number: int, repo: str, forge_name: str | None) -> None:
     """Print what a pull request changes, as a patch that `git apply` takes."""
     repository, forge = _forge(repo, forge_name)
     pull = forge.pull(number)
@@ -67,8 +76,8 @@ def diff_command(number: int, repo: str, forge_name: str) -> None:
 @pr_command.command("merge")
 @click.argument("number", type=int)
 @click.option("--delete-branch", is_flag=True, help="Delete the branch afterwards.")
-@forge_options
-def merge_command(number: int, delete_branch: bool, repo: str, forge_name: str) -> None:
+@_options
+def merge_command(number: int, delete_branch: bool, repo: str, forge_name: str | None) -> None:
     """Merge a pull request into its base branch, with a merge commit.
 
     A work tree that stands on the base branch is brought along as `git merge` does it.
@@ -83,8 +92,8 @@ def merge_command(number: int, delete_branch: bool, repo: str, forge_name: str) 
 @pr_command.command("close")
 @click.argument("number", type=int)
 @click.option("--delete-branch", is_flag=True, help="Delete the branch too; its commits stay reachable.")
-@forge_options
-def close_command(number: int, delete_branch: bool, repo: str, forge_name: str) -> None:
+@_options
+def close_command(number: int, delete_branch: bool, repo: str, forge_name: str | None) -> None:
     """Close a pull request without merging it; its branch stays."""
     forge = _forge(repo, forge_name)[1]
     local = _local(forge, number) if delete_branch else None
@@ -94,11 +103,13 @@ def close_command(number: int, delete_branch: bool, repo: str, forge_name: str) 
         _drop(local, pull)
 
 
-def _forge(repo: str, name: str) -> "tuple[GitRepository, Forge]":
+def _forge(repo: str, name: str | None) -> "tuple[GitRepository, Forge]":
     from gitagent.adapters.git import GitRepository
+    from gitagent.cli import building, forges
 
     repository = GitRepository(repo)
-    return repository, forge_for(repository, name)
+    config = building.config_for(repository, {"forge.name": name})
+    return repository, forges.forge_for(repository, config)
 
 
 def _local(forge: "Forge", number: int) -> "LocalForge":

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,7 @@ from click.testing import CliRunner, Result
 from gitagent.adapters.git import GitBranches, GitRepository
 from gitagent.adapters.local_forge import LocalForge
 from gitagent.cli import main
-from gitagent.cli.forges import forge_for, host_of, is_github
 from gitagent.cli.printing import coloured, harmless, one_line
-from gitagent.errors import ForgeError, RequestError
 from gitagent.records import PullRequest
 
 Git = Callable[..., str]
@@ -114,45 +111,13 @@ def test_mistakes_are_one_error_line_and_a_hint(repo: Path, tmp_path: Path) -> N
     assert "is in no git repository" in said.stderr
 
 
-@pytest.mark.parametrize(
-    ("url", "host"),
-    [
-        ("https://github.com/a/b.git", "github.com"),
-        ("https://token@GitHub.com:443/a/b", "github.com"),
-        ("git@github.com:a/b.git", "github.com"),
-        ("ssh://git@ssh.github.com:443/a/b", "ssh.github.com"),
-        ("github.com:a/b", "github.com"),
-        ("/srv/github.com:x", ""),
-        ("../b", ""),
-        ("file:///srv/b", ""),
-        ("https://[broken", ""),
-        ("", ""),
-    ],
-)
-def test_the_host_of_a_remote_is_read_in_all_of_gits_notations(url: str, host: str) -> None:
-    assert host_of(url) == host
-    assert is_github(url) == ("github" in host)
-
-
-def test_an_enterprise_server_is_github_when_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not is_github("git@git.example.org:a/b")
-    monkeypatch.setenv("GH_HOST", "git.example.org")
-    assert is_github("git@git.example.org:a/b")
-    assert not is_github("git@github.com.example.org:a/b")
-
-
-def test_the_forge_is_local_unless_the_remote_is_on_github(repo: Path, git: Git) -> None:
-    repository = GitRepository(str(repo))
-    assert isinstance(forge_for(repository), LocalForge)
-    git(repo, "remote", "add", "origin", "https://gitlab.com/a/b")
-    assert isinstance(forge_for(GitRepository(str(repo))), LocalForge)
-    git(repo, "remote", "set-url", "origin", "https://github.com/a/b")
-    assert isinstance(forge_for(GitRepository(str(repo)), "local"), LocalForge)
-    with pytest.raises(RequestError, match="there is no forge 'gitlab'"):
-        forge_for(repository, "gitlab")
-    git(repo, "remote", "remove", "origin")
-    with pytest.raises(ForgeError, match="no remote origin"):
-        forge_for(GitRepository(str(repo)), "github")
+def test_the_forge_can_be_chosen_by_hand_where_the_remote_is_on_github(
+    repo: Path, pull: PullRequest, git: Git
+) -> None:
+    git(repo, "remote", "add", "origin", "git@github.com:a/b.git")
+    assert run("pr", "list", "--forge", "local", "--repo", str(repo)).stdout.startswith("#1")
+    git(repo, "remote", "set-url", "origin", "https://gitlab.example.org/a/b")
+    assert run("pr", "list", "--repo", str(repo)).stdout.startswith("#1")
 
 
 def test_a_patch_is_coloured_line_by_line() -> None:
@@ -161,14 +126,6 @@ def test_a_patch_is_coloured_line_by_line() -> None:
         "\x1b[1mdiff --git a/x b/x\x1b[0m\n\x1b[36m@@ -1 +1 @@\x1b[0m\n"
         "\x1b[31m-\ufffd\x1b[0m\n\x1b[32m+\\x1b[2J\x1b[0m\n same\x1b[0m"
     )
-
-
-@pytest.mark.skipif(find_spec("gitagent.adapters.github") is not None, reason="the adapter is there")
-def test_a_github_remote_without_the_adapter_is_refused_by_name(repo: Path, git: Git) -> None:
-    git(repo, "remote", "add", "origin", "git@github.com:a/b.git")
-    said = run("pr", "list", "--repo", str(repo))
-    assert said.exit_code == 7
-    assert "no adapter for it (gitagent.adapters.github)" in said.stderr
 
 
 def test_strangers_text_is_made_harmless_and_cut() -> None:
