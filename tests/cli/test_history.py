@@ -7,6 +7,8 @@ from click.testing import CliRunner, Result
 from gitagent.adapters.git import GitRepository
 from gitagent.adapters.git_runs import GitRuns
 from gitagent.cli import main
+from gitagent.records import Commit, Report, Request, Spending, TestRun, Verdict
+from gitagent.saving import Journal
 
 REPORT = {
     "run": "r-20",
@@ -130,3 +132,30 @@ def test_an_unknown_run_is_one_error_line_and_a_hint(repo: Path, runs: GitRuns) 
     assert said.exit_code == 2
     assert said.stderr == "error: there is no run 'nope' in this repository\nhint: gitagent log\n"
     assert "could be any of r-10, r-20" in run("show", "r-", "--repo", str(repo)).stderr
+
+
+def test_what_a_run_writes_down_is_what_is_shown(repo: Path) -> None:
+    run_ = TestRun(
+        tree="t", sandbox="none", argv=("pytest",), state="failed", results=(), exit_code=1, seconds=1.0
+    )
+    report = Report(
+        run="r-40",
+        state="proven",
+        request=Request(text="sums: add", source="text", reference="", asked_by="", base="0" * 40, key="k"),
+        reason="red to green",
+        commits=(Commit(branch="gitagent/k", oid="1" * 40, tree="2" * 40),),
+        verdict=Verdict(state="passed", reason="proven", base=run_, tip=run_, fail_to_pass=("test_add",)),
+        ledger=(Spending(worker="templates", seconds=0.5),),
+        tried=1,
+    )
+    Journal(GitRuns(GitRepository(str(repo))), "r-40").save(report)
+    said = run("show", "r-40", "--repo", str(repo)).stdout
+    for words in [
+        "run r-40  proven",
+        "Asked  text, at 000000000000",
+        "1 candidate in",
+        "    test_add",
+        "templates: 0",
+    ]:
+        assert words in said
+    assert "sums: add" in run("log", "--repo", str(repo)).stdout
