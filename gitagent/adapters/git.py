@@ -266,7 +266,7 @@ class GitScratch:
         if tree == self._repository.tree(self._tip):
             raise DiffError(f"{', '.join(texts) or 'the diff'}: nothing would change. Nothing was committed")
         doing = f"the commit on {self.branch} cannot be made"
-        with refusals(doing):
+        with refusals(doing, self._git):
             author, committer = pygit2.Signature(*BOT), identity(self._git)
             words = clean_message(message)
             oid = self._git.create_commit(None, author, committer, words, tree, [self._tip])

@@ -67,7 +67,7 @@ def _merge_where_checked_out(
         if conflicts:
             raise _conflicting(base_branch, tip, conflicts)
     lines = said.stderr.split("\n")
-    files = [line.strip() for line in lines if line.startswith("\t")] or [
+    files = [line.strip() for line in lines if line.startswith(("\t", "  "))] or [
         line.split("'")[1] for line in lines if line.startswith("error: Entry '")
     ]
     if files:

@@ -4,6 +4,7 @@ Raw, because pygit2 hands out names as UTF-8 text only, and because reading an i
 change one file costs more than all the rest of a commit: here only the trees on the path are touched.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,20 +27,34 @@ _ODD_NAME = re.compile(rb"/|[gG][iI][tT]|[\x80-\xff]|\0\.{1,2}\0")
 
 
 @contextmanager
-def refusals(doing: str) -> Iterator[None]:
-    """Turn what pygit2 raises into a RepositoryError: `doing`, the reason, and the way out if it is known."""
+def refusals(doing: str, git: pygit2.Repository | None = None) -> Iterator[None]:
+    """Turn what pygit2 raises into a RepositoryError: `doing`, the reason, and the way out if it is known.
+
+    `git` is given where objects are written.
+    """
     try:
         yield
     except FOREIGN as error:
-        reason = reason_of(error)
-        hint = ""
+        reason, hint = reason_of(error), ""
+        # A write that fails in the system call itself leaves the message of an earlier lookup standing.
+        if git is not None and "not found" in reason:
+            reason = _no_room(git.path) or reason
         lock = re.search(r"failed to lock file '(.+?)'", reason)
-        if lock and "No space" not in reason and "ermission" not in reason and "ead-only" not in reason:
+        if "No space" in reason:
+            hint = "df -h . (free some space, then run the command again)"
+        elif "ead-only" in reason or "ermission" in reason:
+            hint = "mount, or ls -ld .git .git/objects .git/refs"
+        elif lock:
             reason = f"{lock[1]} is there: another git process works here, or one was killed"
             hint = f"rm '{lock[1]}' (if no git process is running)"
-        elif "No space" in reason:
-            hint = "df -h . (free some space, then run the command again)"
         raise RepositoryError(f"{doing}: {reason}. Nothing was changed", hint=hint) from error
+
+
+def _no_room(path: str) -> str:
+    place = os.statvfs(path)
+    if place.f_flag & os.ST_RDONLY:
+        return f"{path} is on a read-only file system"
+    return f"No space left on device at {path}" if place.f_bavail * place.f_frsize < 2**20 else ""
 
 
 def reason_of(error: Exception) -> str:
@@ -110,7 +125,7 @@ def edited_tree(git: pygit2.Repository, root: str | None, files: Mapping[str, by
     for path, data in files.items():
         if data is not None:
             top.write(_parts(path), data, path)
-    with refusals("the object database does not take new files"):
+    with refusals("the object database does not take new files", git):
         return top.saved().hex()
 
 

@@ -74,7 +74,7 @@ class GitStates:
         words = f"{clean_message(message).rstrip()}\n\nSaved-At: {now}\n"
         parents = [after] if after else []
         parents += [oid for oid in keep if oid not in parents]
-        with refusals(doing):
+        with refusals(doing, self._git):
             bot = identity(self._git)
             oid = self._git.create_commit(None, bot, bot, words, tree, parents)
             if current is None:

@@ -1,7 +1,7 @@
 """The stand-in for a hosting site: pull requests as refs and objects inside the repository.
 
-`refs/gitagent/pulls/N` is a commit whose tree has `pull.json` and `body.md`; its first parent is the state
-before, its last the tip asked to be merged, so that neither history nor changes are lost with the branch.
+`refs/gitagent/pulls/N` is a commit whose tree has `pull.json` and `body.md`; its parents are the state before, if
+there is one, and the tip asked to be merged, so that neither history nor changes are lost with the branch.
 """
 
 import json
@@ -44,13 +44,12 @@ class LocalForge:
         number = max((number for number, _ in self._all()), default=0)
         for _ in range(_ATTEMPTS):
             number += 1
-            # Another process may take the same number at the same time; it then has the next one.
-            if self._states.tip(str(number)) is None:
-                try:
-                    return self._record(replace(pull, number=number), "Open", first=True)
-                except RepositoryError:
-                    if self._states.tip(str(number)) is None:
-                        raise
+            try:
+                return self._record(replace(pull, number=number), "Open", first=True)
+            except RepositoryError:
+                # Another process may have taken the number in between; then the next one is tried.
+                if self._states.tip(str(number)) is None:
+                    raise
         raise ForgeError("no free number for the pull request was found. Nothing was opened")
 
     def pulls(self, state: str = "open") -> tuple[PullRequest, ...]:

@@ -6,7 +6,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pygit2
 import pytest
+from pygit2.enums import ObjectType
 
 from gitagent.adapters.git import GitRepository
 from gitagent.errors import RepositoryError
@@ -125,18 +127,13 @@ def test_a_revision_that_names_no_commit_is_refused(repo: Path, rev: str) -> Non
 def test_a_revision_that_is_no_commit_or_ambiguous_is_refused(repo: Path, git: Git) -> None:
     with pytest.raises(RepositoryError, match="is a tree, not a commit"):
         GitRepository(str(repo)).resolve("HEAD^{tree}")
-    seen: dict[str, int] = {}
+    store = pygit2.Repository(str(repo))
+    seen: set[str] = set()
     short = ""
-    for number in range(1000):
-        data = f"blob {number}"
-        oid = subprocess.run(
-            ["git", "hash-object", "-w", "--stdin"], cwd=repo, input=data, capture_output=True, text=True
-        ).stdout
-        if oid[:4] in seen:
-            short = oid[:4]
-            break
-        seen[oid[:4]] = number
-    assert short
+    while not short:
+        oid = str(store.create_blob(f"blob {len(seen)}".encode()))
+        short = oid[:4] if oid[:4] in seen else ""
+        seen.add(oid[:4])
     with pytest.raises(RepositoryError, match="short for more than one"):
         GitRepository(str(repo)).resolve(short)
 
@@ -238,12 +235,7 @@ def test_checkout_goes_into_an_empty_directory_outside_the_repository_only(repo:
 
 def raw_tree(repo: Path, *entries: tuple[str, bytes, str]) -> str:
     data = b"".join(mode.encode() + b" " + name + b"\0" + bytes.fromhex(oid) for mode, name, oid in entries)
-    return subprocess.run(
-        ["git", "-C", str(repo), "hash-object", "-t", "tree", "--literally", "-w", "--stdin"],
-        input=data,
-        capture_output=True,
-        check=True,
-    ).stdout.decode()[:40]
+    return str(pygit2.Repository(str(repo)).write(ObjectType.TREE, data))
 
 
 @pytest.mark.parametrize("name", [b"..", b".", b".git", b".GIT", b"a/b", b"git~1", b".g\xe2\x80\x8cit"])
