@@ -18,8 +18,8 @@ class Measured:
     """One process that ended. Seconds are wall time but for `own_cpu_seconds`.
 
     `began` is a reading of time.monotonic. `child_seconds` is how long at least one child process was alive
-    (tests, git), sampled every 2 ms. `peak_bytes` is the largest resident size of the process itself, or, where
-    /proc is missing, of the largest among it and its children.
+    (tests, git), sampled every 2 ms. `peak_bytes` is the largest resident size of the process itself,
+    `largest_bytes` of the largest among it and the children it waited for.
     """
 
     began: float
@@ -27,6 +27,7 @@ class Measured:
     child_seconds: float
     own_cpu_seconds: float
     peak_bytes: int
+    largest_bytes: int
     exit_code: int
     output: str
     errors: str
@@ -74,6 +75,7 @@ def measure(
         child_seconds=watch.child_seconds,
         own_cpu_seconds=own_cpu if own_cpu is not None else usage.ru_utime + usage.ru_stime,
         peak_bytes=watch.peak_bytes or usage.ru_maxrss * kilo,
+        largest_bytes=usage.ru_maxrss * kilo,
         exit_code=process.returncode,
         output=output.get("out", b"").decode(errors="replace"),
         errors=output.get("err", b"").decode(errors="replace"),
