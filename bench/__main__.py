@@ -1,0 +1,56 @@
+"""`python -m bench`: prints the tables that docs/benchmarks.md quotes."""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench import commits, peers, repositories, runs, startup
+
+PARTS = ("startup", "runs", "commits")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description="What gitagent costs besides model and tests.")
+    parser.add_argument("parts", nargs="*", help=f"Tables to make, of {', '.join(PARTS)}; all by default.")
+    parser.add_argument("--sizes", default="20,500,5000", help="Python files in the generated repositories.")
+    parser.add_argument("--rounds", type=int, default=5, help="Runs of each contender and size.")
+    parser.add_argument("--peers", action="store_true", help="Install and measure other programs for the job too.")
+    options = parser.parse_args()
+    wanted = options.parts or PARTS
+    if unknown := set(wanted) - set(PARTS):
+        parser.error(f"no such table: {', '.join(sorted(unknown))}")
+    sizes = [int(size) for size in options.sizes.split(",")]
+    load = f"{os.getloadavg()[0]:.1f}"
+    print(
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, "
+        f"{os.cpu_count()} processors, load {load} before"
+    )
+    if "startup" in wanted:
+        startup.report(rounds=4 * options.rounds)
+    if not {"runs", "commits"} & set(wanted):
+        return 0
+    with tempfile.TemporaryDirectory(prefix="gitagent-bench-", ignore_cleanup_errors=True) as folder:
+        work = Path(folder)
+        sources = {}
+        for size in sizes:
+            began = time.monotonic()
+            sources[size] = (work / f"source-{size}", repositories.generate(work / f"source-{size}", size, bugs=2))
+            print(f"made a repository of {size:,} Python files in {time.monotonic() - began:.1f} s", flush=True)
+        if "commits" in wanted:
+            commits.report(sources, rounds=8 * options.rounds)
+        if "runs" in wanted:
+            contenders = [runs.floor(), runs.gitagent()]
+            if options.peers:
+                contenders += peers.installed(Path(".cache") / "bench-peers")
+            else:
+                print("\npeers: left out; make bench ARGS=--peers installs and measures them")
+            runs.report(sources, work, contenders, rounds=options.rounds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
