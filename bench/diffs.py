@@ -127,7 +127,9 @@ def by_line(case: Case, change: Callable[[str], str | None], marks: str = " +-")
     return case if changed else None
 
 
-def some_context(case: Case, rng: random.Random, where: Callable[[list[str], int], bool]) -> tuple[int, int] | None:
+def some_context(
+    case: Case, rng: random.Random, where: Callable[[list[str], int], bool]
+) -> tuple[int, int] | None:
     spots = [
         (h, at)
         for h, hunk in enumerate(case.hunks)
@@ -151,7 +153,10 @@ def with_line(case: Case, h: int, at: int, lines: list[str]) -> Case:
 def wrong_numbers(case: Case, rng: random.Random) -> Case:
     shift = [rng.choice([-1, 1]) * rng.randint(4, 400) for _ in case.hunks]
     hunks = zip(case.hunks, shift, strict=True)
-    return replace(case, hunks=tuple(replace(h, start=max(h.start + s, 1), new_start=max(h.new_start + s, 1)) for h, s in hunks))
+    return replace(
+        case,
+        hunks=tuple(replace(h, start=max(h.start + s, 1), new_start=max(h.new_start + s, 1)) for h, s in hunks),
+    )
 
 
 @flaw
@@ -162,12 +167,16 @@ def numbers_a_little_off(case: Case, rng: random.Random) -> Case:
 
 @flaw
 def wrong_counts(case: Case, rng: random.Random) -> Case:
-    return replace(case, sizes=tuple((max(a + rng.randint(-3, 3), 0), max(b + rng.randint(-3, 3), 0)) for a, b in case.sizes))
+    return replace(
+        case, sizes=tuple((max(a + rng.randint(-3, 3), 0), max(b + rng.randint(-3, 3), 0)) for a, b in case.sizes)
+    )
 
 
 @flaw
 def numbers_all_one(case: Case, rng: random.Random) -> Case:
-    return replace(case.mapped(lambda h: replace(h, start=1, new_start=1)), sizes=tuple((1, 1) for _ in case.sizes))
+    return replace(
+        case.mapped(lambda h: replace(h, start=1, new_start=1)), sizes=tuple((1, 1) for _ in case.sizes)
+    )
 
 
 @flaw
@@ -224,7 +233,9 @@ def cut_context(case: Case, before: int, after: int | None = None) -> Case:
         last = max(i for i, line in enumerate(lines) if line[:1] in "+-\\")
         start = max(first - before, 0)
         out = tuple(lines[start : last + 1 + after])
-        return replace(hunk, lines=out, start=hunk.start + start, new_start=hunk.new_start + start, at=hunk.at + start)
+        return replace(
+            hunk, lines=out, start=hunk.start + start, new_start=hunk.new_start + start, at=hunk.at + start
+        )
 
     return case.mapped(one).resized()
 
@@ -276,7 +287,13 @@ def much_context(case: Case, rng: random.Random) -> Case:
     def one(hunk: Hunk) -> Hunk:
         more = min(hunk.at, 12)
         before = [" " + line.rstrip("\r\n") for line in old[hunk.at - more : hunk.at]]
-        return replace(hunk, lines=tuple(before) + hunk.lines, start=hunk.start - more, new_start=hunk.new_start - more, at=hunk.at - more)
+        return replace(
+            hunk,
+            lines=tuple(before) + hunk.lines,
+            start=hunk.start - more,
+            new_start=hunk.new_start - more,
+            at=hunk.at - more,
+        )
 
     return case.mapped(one).resized()
 
@@ -305,7 +322,9 @@ def elided_between_changes(case: Case, rng: random.Random) -> Case | None:
         return None
     lines: list[str] = []
     for hunk in case.hunks:
-        lines += ([rng.choice(["...", " ...", "# ... existing code ...", " // ..."])] if lines else []) + list(hunk.lines)
+        lines += ([rng.choice(["...", " ...", "# ... existing code ...", " // ..."])] if lines else []) + list(
+            hunk.lines
+        )
     return replace(case, hunks=(replace(case.hunks[0], lines=tuple(lines)),), sizes=case.sizes[:1])
 
 
@@ -350,7 +369,9 @@ def context_without_marker(case: Case, rng: random.Random) -> Case | None:
 
 @flaw
 def some_context_without_marker(case: Case, rng: random.Random) -> Case | None:
-    return by_line(case, lambda line: line[1:] if line[1:2] not in ("+", "-", "\\", "@") and rng.random() < 0.4 else line, " ")
+    return by_line(
+        case, lambda line: line[1:] if line[1:2] not in ("+", "-", "\\", "@") and rng.random() < 0.4 else line, " "
+    )
 
 
 @flaw
@@ -371,7 +392,9 @@ def trailing_blanks_stripped(case: Case, rng: random.Random) -> Case | None:
     new = case.new or ""
     if any(re.search(r"[ \t]$", line) for hunk in case.hunks for line in hunk.lines if line[:1] == "+") or not new:
         return None
-    return by_line(case, lambda line: line.rstrip(" \t") if line.strip() != line[:1].strip() else line.rstrip(" \t"))
+    return by_line(
+        case, lambda line: line.rstrip(" \t") if line.strip() != line[:1].strip() else line.rstrip(" \t")
+    )
 
 
 @flaw
@@ -411,7 +434,9 @@ def reindented_deeper(case: Case, rng: random.Random) -> Case | None:
 def reindented_shallower(case: Case, rng: random.Random) -> Case | None:
     texts = [line[1:] for h in case.hunks for line in h.lines if line[1:].strip() and line[:1] != "\\"]
     depth = min(len(text) - len(text.lstrip(" ")) for text in texts)
-    return by_line(case, lambda line: line[:1] + line[1 + depth :] if line[1:].strip() else line) if depth else None
+    return (
+        by_line(case, lambda line: line[:1] + line[1 + depth :] if line[1:].strip() else line) if depth else None
+    )
 
 
 @flaw
@@ -431,7 +456,9 @@ def no_break_spaces(case: Case, rng: random.Random) -> Case | None:
 
 @flaw
 def zero_width_signs(case: Case, rng: random.Random) -> Case | None:
-    return by_line(case, lambda line: " \u200b" + line[1:] if line[1:].strip() and rng.random() < 0.5 else line, " ")
+    return by_line(
+        case, lambda line: " \u200b" + line[1:] if line[1:].strip() and rng.random() < 0.5 else line, " "
+    )
 
 
 # Line endings and ends of files
@@ -468,7 +495,7 @@ def form_feed(case: Case, rng: random.Random) -> Case | None:
     """A form feed in the file just above the change, which the diff lost."""
     at = case.hunks[0].at
     lines, new = lines_of(case.old), lines_of(case.new or "")
-    if at < 1 or lines[:at + 1] != new[:at + 1] or not lines[at].strip():
+    if at < 1 or lines[: at + 1] != new[: at + 1] or not lines[at].strip():
         return None
     lines[at] = new[at] = lines[at].rstrip("\n") + "\f\n"
     return replace(case, old="".join(lines), new="".join(new))
@@ -497,7 +524,9 @@ def false_no_newline_mark(case: Case, rng: random.Random) -> Case | None:
 
 @flaw
 def typographic_quotes(case: Case, rng: random.Random) -> Case | None:
-    if not case.old.isascii() or not any(re.search(r"""['"]""", line) for h in case.hunks for line in h.lines if line[:1] in (" ", "-")):
+    if not case.old.isascii() or not any(
+        re.search(r"""['"]""", line) for h in case.hunks for line in h.lines if line[:1] in (" ", "-")
+    ):
         return None
 
     def one(line: str) -> str:
@@ -508,7 +537,9 @@ def typographic_quotes(case: Case, rng: random.Random) -> Case | None:
 
 @flaw
 def typographic_dashes(case: Case, rng: random.Random) -> Case | None:
-    if not case.old.isascii() or not any("-" in line[1:] for h in case.hunks for line in h.lines if line[:1] in (" ", "-")):
+    if not case.old.isascii() or not any(
+        "-" in line[1:] for h in case.hunks for line in h.lines if line[:1] in (" ", "-")
+    ):
         return None
     return by_line(case, lambda line: line[:1] + line[1:].replace("-", "–"))
 
@@ -556,7 +587,10 @@ def wrapped(case: Case, wrap: Callable[[str], str]) -> Case:
 @flaw
 def fence_and_prose(case: Case, rng: random.Random) -> Case:
     word = rng.choice(["diff", "patch", "", "udiff"])
-    return wrapped(case, lambda t: f"The bug is a wrong bound:\n\n```{word}\n{t}```\n\n- I changed the bound.\n+ Tests pass.\n")
+    return wrapped(
+        case,
+        lambda t: f"The bug is a wrong bound:\n\n```{word}\n{t}```\n\n- I changed the bound.\n+ Tests pass.\n",
+    )
 
 
 @flaw
@@ -594,7 +628,12 @@ def git_header(case: Case, rng: random.Random) -> Case:
 def patch_envelope(case: Case, rng: random.Random) -> Case:
     """The frame another agent's editing tool uses."""
     body = re.compile(r"--- .*\n\+\+\+ .*\n")
-    return wrapped(case, lambda t: "*** Begin Patch\n" + body.sub(f"*** Update File: {case.path}\n", t, count=1) + "*** End Patch\n")
+    return wrapped(
+        case,
+        lambda t: (
+            "*** Begin Patch\n" + body.sub(f"*** Update File: {case.path}\n", t, count=1) + "*** End Patch\n"
+        ),
+    )
 
 
 @flaw
@@ -667,7 +706,11 @@ def hostile_path(case: Case, rng: random.Random) -> Case:
     names = ["../../etc/cron.d/x", "/etc/passwd", ".git/config", ".GIT/hooks/pre-commit", "src/.g\u200cit/config", "git~1/config",
              ".git::$INDEX_ALLOCATION/x", "a/../../x", "C:/Windows/x", "sub/.git/config", "..\\..\\x", ".git /config"]  # fmt: skip
     path = rng.choice(names)
-    return replace(case, path=path, names=(f"--- {'a/' if path[0] != '/' else ''}{path}", f"+++ {'b/' if path[0] != '/' else ''}{path}"))
+    return replace(
+        case,
+        path=path,
+        names=(f"--- {'a/' if path[0] != '/' else ''}{path}", f"+++ {'b/' if path[0] != '/' else ''}{path}"),
+    )
 
 
 @refusal
@@ -788,7 +831,14 @@ def clean_cases(cache: Path, rng: random.Random) -> Iterator[Case]:
             hunks.append(replace(hunk, new_start=hunk.start + shift))
             a, b = hunk.sizes()
             shift += b - a
-        yield Case(path, "".join(old), with_hunks(old, hunks), tuple(hunks), tuple(h.sizes() for h in hunks), clean=tuple(hunks))
+        yield Case(
+            path,
+            "".join(old),
+            with_hunks(old, hunks),
+            tuple(hunks),
+            tuple(h.sizes() for h in hunks),
+            clean=tuple(hunks),
+        )
 
 
 def has_one_answer(case: Case) -> bool:
@@ -1006,8 +1056,12 @@ def report(
     total = sum(table.values(), Counter[str]())
     count = total.total()
     times.sort()
-    shares = ", ".join(f"{key} {total[key]} ({100 * total[key] / count:.1f} %)" for key in ("exact", "refused", "WRONG"))
-    speed = f"median {times[count // 2] * 1000:.2f} ms, worst {times[-1] * 1000:.1f} ms, {count / sum(times):.0f}/s"
+    shares = ", ".join(
+        f"{key} {total[key]} ({100 * total[key] / count:.1f} %)" for key in ("exact", "refused", "WRONG")
+    )
+    speed = (
+        f"median {times[count // 2] * 1000:.2f} ms, worst {times[-1] * 1000:.1f} ms, {count / sum(times):.0f}/s"
+    )
     print(f"{name}, {group}, {count} cases of {len(table)} kinds: {shares}; {speed}")
     if detail:
         for kind in sorted(table, key=lambda kind: (-table[kind]["WRONG"], -table[kind]["refused"], kind)):

@@ -72,7 +72,9 @@ def apply_reply(
     files = read_reply(reply)
     if not files:
         what = "is empty" if not reply.strip() else "holds no unified diff"
-        raise Refused("no diff", "", f"the reply {what}. It must begin with --- a/PATH and +++ b/PATH, then @@ hunks")
+        raise Refused(
+            "no diff", "", f"the reply {what}. It must begin with --- a/PATH and +++ b/PATH, then @@ hunks"
+        )
     work = _Work(read, None if allowed is None else frozenset(allowed), tree)
     for path, patches in _by_path(files, work).items():
         _one_file(path, patches, work)

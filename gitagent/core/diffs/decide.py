@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gitagent.core.diffs.align import Alignment, Item, Path, Target, elides, items_of
-from gitagent.core.diffs.keys import bare, ending, indent_of
+from gitagent.core.diffs.keys import UNSEEN, bare, ending, indent_of, key
 from gitagent.core.diffs.lines import lines_of
 from gitagent.core.diffs.read import Hunk
 from gitagent.core.diffs.refusals import Refused, shown
-from gitagent.core.diffs.transport import carried, mangled_quotes
+from gitagent.core.diffs.transport import Drift, carried, foreign, measured
 
 _MARGIN, _DEAREST, _AGREES = 2.0, 12, 2.0
 _NO_NEWLINE = "whether the file should end in a newline is not certain"
@@ -30,9 +30,11 @@ class Fit:
     """One place and reading of a hunk: what it costs, what it does, where the hunk would begin (from 0)."""
 
     cost: float
-    edits: tuple[Edit, ...]
+    path: Path
+    drift: Drift
     begin: int
     end: int
+    edits: tuple[Edit, ...] = ()
     doubt: str = ""
     weak: bool = False  # too much of the hunk differs from the file for what agrees
 
@@ -113,38 +115,49 @@ def patched(path: str, text: str, hunks: Sequence[Hunk]) -> str:
     """The text with every hunk applied. Raises Refused if one cannot be, with certainty."""
     exact = exactly(text, hunks)
     if exact is not None:
-        _check_quotes(path, text, hunks)
+        _check_foreign(path, text, hunks, [line[1:] for hunk in hunks for line in hunk.lines if line[:1] == "+"])
         return exact
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     file = taken_apart(path, text[len(mark) :])
-    parts = _parts(hunks, file.target)
+    parts = _parts(hunks, file)
     for part in parts:
         part.fits, part.crowded = _fits(part, file)
         if part.fits and part.fits[0].weak:
             part.fits = []
     _choose(parts, file)
-    _check_quotes(path, text, hunks)
+    _spelled(parts, file)
     edits, late = _together(parts)
+    _check_foreign(path, text, hunks, [line for edit in edits for line in edit.new])
     new = _edited(file.lines, edits)
     for part in late:
         new = _applied_late(part, path, new, file, any_edits=bool(edits))
     return mark + new
 
 
-def _check_quotes(path: str, text: str, hunks: Sequence[Hunk]) -> None:
-    for hunk in hunks:
-        for number, line in enumerate(hunk.lines, hunk.line + 1):
-            if line.startswith("+") and mangled_quotes(line, path, text):
-                message = f'the added line "{shown(line[1:].strip())}" has typographic quotes, the file has none.'
-                raise Refused("ambiguous", path, message + " Write plain quotes.", line=number)
+def _check_foreign(path: str, text: str, hunks: Sequence[Hunk], added: Sequence[str]) -> None:
+    old = [line[1:] for hunk in hunks for line in hunk.lines if line[:1] in ("-", " ")]
+    fault = foreign(path, text, old, added)
+    if fault:
+        raise Refused("ambiguous", path, f"the added lines {fault}. Write them the way the file is written")
 
 
-def _parts(hunks: Sequence[Hunk], target: Target) -> list[Part]:
+def _seen(lines: list[str], text: str) -> list[str]:
+    """A hunk's lines without the invisible characters and hard blanks that its file's lines do not have."""
+    old = "".join(line for line in lines if not line.startswith("+"))
+    if old.isascii():
+        return lines
+    gone = {ord(char): None for char in UNSEEN if char in old and char not in text}
+    if "\u00a0" in old and "\u00a0" not in text:
+        gone[0xA0] = " "  # type: ignore[assignment]
+    return [line.translate(gone) for line in lines] if gone else lines
+
+
+def _parts(hunks: Sequence[Hunk], file: File) -> list[Part]:
     out: list[Part] = []
     for number, hunk in enumerate(hunks, 1):
         pieces: list[tuple[int, list[str]]] = [(0, [])]
-        for at, line in enumerate(hunk.lines):
-            if elides(line, target):
+        for at, line in enumerate(_seen(hunk.lines, file.text)):
+            if elides(line, file.target):
                 pieces.append((at + 1, []))
             else:
                 pieces[-1][1].append(line)
@@ -171,7 +184,7 @@ def _fits(part: Part, file: File) -> tuple[list[Fit], bool]:
         exact = Alignment(items, target, 0, 0)
         if exact.best() == 0:
             paths, crowded = exact.paths(0, near)
-            return _distinct([_fit(path, part, file, 0) for path in paths], file), crowded
+            return _distinct([fit for path in paths if (fit := _fit(path, part, file, 0))], part, file), crowded
     evidence = sum(_weight(item.text) for item in old)
     limit = min(_DEAREST, evidence) + 2
     fits: list[Fit] = []
@@ -188,7 +201,7 @@ def _fits(part: Part, file: File) -> tuple[list[Fit], bool]:
             continue
         lowest = min((fit.cost for fit in fits), default=99.0)
         for cost in range(best, min(best + 5, limit + 1)):
-            if cost > lowest + _MARGIN + _AGREES:
+            if cost >= lowest + _MARGIN + _AGREES:
                 break
             paths, more = alignment.paths(cost, near)
             found = [fit for path in paths if (fit := _fit(path, part, file, view)) is not None]
@@ -196,7 +209,7 @@ def _fits(part: Part, file: File) -> tuple[list[Fit], bool]:
             crowded = crowded or (more and bool(found))
             lowest = min([lowest, *(fit.cost for fit in found)])
     lowest = min((fit.cost for fit in fits), default=0.0)
-    return _distinct([fit for fit in fits if fit.cost < lowest + _MARGIN], file), crowded
+    return _distinct([fit for fit in fits if fit.cost < lowest + _MARGIN], part, file), crowded
 
 
 def _weight(text: str) -> int:
@@ -211,6 +224,8 @@ def _fit(path: Path, part: Part, file: File, view: int) -> Fit | None:
     gone = False
     for at, step in enumerate(steps):
         if step.use == "differs" and step.item is not None:
+            if key(items[step.item].text, 2) == key(file.target.lines[step.at], 2):
+                return None  # the same line mangled, which is another view's to say
             cost += 0 if _similar(items[step.item].text, file.target.lines[step.at]) else 2
         elif step.use == "gone":
             gone = True
@@ -219,16 +234,18 @@ def _fit(path: Path, part: Part, file: File, view: int) -> Fit | None:
             alone = all(use in ("kept", "gone", "present") for use in around) and len(around) == 2
             if not alone:
                 return None
-    moved = carried(items, path, file.target.lines)
-    if part.sizes is not None and path.counts() == part.sizes and path.cost and not gone:
+    drift = measured(items, path, file.target.lines)
+    choices = [
+        step for step in steps if step.use in ("dropped", "inserted") and items[step.item or 0].kind != "added"
+    ]
+    if choices and not gone and path.counts() == part.sizes:
         cost -= _AGREES
     matched = [step for step in steps if step.use in ("kept", "removed", "present") and step.item is not None]
     evidence = sum(_weight(items[step.item].text) for step in matched if step.item is not None)
     weak = path.cost > min(_DEAREST, 0.75 * evidence + 1)
-    edits, doubt = _edits(path, part, file, moved.texts)
     first = next((step.at for step in steps if step.use != "inserted"), 0)
     last = max((step.at for step in steps), default=0)
-    return Fit(cost + moved.cost, edits, first, last, moved.doubt or doubt, weak)
+    return Fit(cost + drift.cost(), path, drift, first, last, weak=weak)
 
 
 def _similar(one: str, other: str) -> bool:
@@ -323,13 +340,39 @@ def _at_the_end(edit: Edit, items: list[Item], steps: Sequence[object], file: Fi
     return Edit(edit.first, edit.last, tuple(new)), ""
 
 
-def _distinct(fits: Sequence[Fit | None], file: File) -> list[Fit]:
+def _distinct(fits: Sequence[Fit], part: Part, file: File) -> list[Fit]:
     """One fit of each outcome, the cheapest; outcomes are compared by the bytes they leave behind."""
+    effects: dict[tuple[tuple[str, int, int], ...], Fit] = {}
+    for fit in sorted(fits, key=lambda fit: fit.cost):
+        effects.setdefault(fit.path.effect(), fit)
+    if len(effects) == 1:
+        return list(effects.values())
     out: list[Fit] = []
-    for fit in sorted((fit for fit in fits if fit is not None), key=lambda fit: fit.cost):
+    for fit in effects.values():
+        _spell(fit, fit.drift, part, file)
         if not any(_same_outcome(fit.edits, other.edits, file.lines) for other in out):
             out.append(fit)
     return out
+
+
+def _spell(fit: Fit, drift: Drift, part: Part, file: File) -> None:
+    texts, doubt = carried(part.items, fit.path, file.target.lines, drift)
+    fit.edits, unsure = _edits(fit.path, part, file, texts)
+    fit.doubt = doubt or unsure
+
+
+def _spelled(parts: list[Part], file: File) -> None:
+    """Write the added lines the file's way, by what all its hunks show. Raises Refused where that is in doubt."""
+    together = Drift()
+    for part in parts:
+        if part.chosen is not None:
+            together.add(part.chosen.drift)
+    for part in parts:
+        if part.chosen is not None:
+            _spell(part.chosen, part.chosen.drift.with_others(together), part, file)
+            if part.chosen.doubt:
+                line = part.items[0].number
+                raise Refused("ambiguous", file.path, f"hunk {part.number}: {part.chosen.doubt}", line=line)
 
 
 def _same_outcome(one: tuple[Edit, ...], other: tuple[Edit, ...], lines: list[str]) -> bool:
@@ -371,9 +414,6 @@ def _choose(parts: list[Part], file: File) -> None:
             part.chosen = _by_order(part, parts)
         if part.chosen is None and part.fits:
             raise _ambiguous(part, file)
-        if part.chosen is not None and part.chosen.doubt:
-            line = part.items[0].number
-            raise Refused("ambiguous", file.path, f"hunk {part.number}: {part.chosen.doubt}", line=line)
 
 
 def _same_everywhere(parts: list[Part]) -> None:
@@ -397,9 +437,7 @@ def _by_place(fits: list[Fit]) -> list[Fit]:
 def _told_apart(part: Part, parts: list[Part], file: File) -> Fit | None:
     """The one fit that line number or section text point at, unless they point at different ones."""
     shifts = {
-        other.chosen.begin - other.start
-        for other in parts
-        if other.chosen is not None and other.start is not None
+        other.chosen.begin - other.start for other in parts if other.chosen is not None and other.start is not None
     }
     numbered: list[Fit] = []
     if part.start is not None and len(shifts) < 2:
@@ -492,7 +530,9 @@ def _applied_late(part: Part, path: str, text: str, file: File, *, any_edits: bo
         raise _not_found(part, file)
     changed = taken_apart(path, text)
     fits, crowded = _fits(part, changed)
-    if len(fits) == 1 and not crowded and not fits[0].doubt and not fits[0].weak:
+    if len(fits) == 1 and not crowded and not fits[0].weak:
+        part.chosen = fits[0]
+        _spelled([part], changed)
         return _edited(changed.lines, fits[0].edits)
     if part.chosen is not None:
         message = f"hunk {part.number} changes lines that another hunk changes too. Write one hunk for them"
@@ -509,7 +549,9 @@ def _not_found(part: Part, file: File) -> Refused:
     missing = [item for item in old if not target.at(item.text, 2)]
     item = next((item for item in missing if item.kind == "removed"), missing[0] if missing else None)
     if item is None:
-        message = f"the lines of hunk {part.number} are in the file, but not next to one another. Copy them from it"
+        message = (
+            f"the lines of hunk {part.number} are in the file, but not next to one another. Copy them from it"
+        )
         return Refused("not found", file.path, message, line=old[0].number)
     what = "removes" if item.kind == "removed" else "has"
     message = f'hunk {part.number} {what} "{shown(item.text.strip(), 100)}", but no such line is in the file'

@@ -10,8 +10,8 @@ TYPOGRAPHIC = {
     **dict.fromkeys("‐‑‒–—―−", "-"),
 }
 # Shown as nothing at all; a text that lost or gained one looks unchanged.
-_UNSEEN = dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", "")
-_TABLE = str.maketrans({**TYPOGRAPHIC, **_UNSEEN, "…": "...", "\u00a0": " "})
+UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
+_TABLE = str.maketrans({**TYPOGRAPHIC, **dict.fromkeys(UNSEEN, ""), "…": "...", "\u00a0": " "})
 _INDENT = re.compile(r"[^\S\n]*")
 
 EXACT, SPACED, PACKED = 0, 1, 2

@@ -12,7 +12,7 @@ _NUMBERS = re.compile(r"-\s?(\d{1,9})(?:,\s?(\d{1,9}))?\s+\+\s?(\d{1,9})(?:,\s?(
 _FENCE = re.compile(r" {0,3}(```+|~~~+)\s*([\w.+-]*)")
 _CODEX = re.compile(r"\*\*\* (Update|Add|Delete) File: (.+)$")
 _CODEX_FRAME = re.compile(r"\*\*\* (?:Begin Patch|End Patch|End of File)\s*$")
-_INDENTED = re.compile(r"([ \t]+|(?:> ?)+)(?=(?:diff --git |--- \S))")
+_INDENTED = re.compile(r"((?:[ \t]|> ?)+)(?=(?:diff --git |--- \S))")
 _TIMESTAMP = re.compile(r"\t.*$|\s+\d{4}-\d\d-\d\d[ T]\d\d:\d\d.*$")
 _SIGNATURE = re.compile(r"\d+\.\d+[\w.]*$")
 _ESCAPED = re.compile(r"\\(?:([0-7]{1,3})|(.))", re.DOTALL)
@@ -153,13 +153,19 @@ class _Reader:
             if not line.startswith(self.fence) or line.strip() != fence.group(1):
                 return False
             self.fence, self.prefix = "", ""
-            self._close()
+            self._leave()
             return True
         if self.hunk is not None and line.startswith(" "):
             return False
-        self._close()
+        self._leave()
         self.fence = fence.group(1)
         return True
+
+    def _leave(self) -> None:
+        """A fence begins or ends: what follows belongs to no file unless it says so, or the names came last."""
+        self._close()
+        if self.file is not None and self.file.hunks:
+            self.file = None
 
     def _is_header(self, at: int) -> bool:
         old, new = _OLD.match(self._line(at)), _NEW.match(self._line(at + 1))
@@ -255,8 +261,6 @@ class _Reader:
         """End the hunk, and give back what a reply says after it."""
         hunk, self.hunk = self.hunk, None
         if hunk is None or self.file is None:
-            if self.hunk is None and not self.fence:
-                self.file = None if self.file is None or self.file.hunks else self.file
             return
         if not hunk.fenced:
             _cut_prose(hunk)

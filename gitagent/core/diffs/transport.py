@@ -6,7 +6,7 @@ undone on those that only the hunk has. Where two ways to undo them lead to diff
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
@@ -15,70 +15,86 @@ from gitagent.core.diffs.keys import TYPOGRAPHIC, indent_of, plain
 
 _INDENTED, _UNEVEN, _TRAILING, _INSIDE, _SIGNS, _MARKER = 3, 3, 1, 2, 2, 1
 _TOKEN = re.compile(r"(\S)(\s*)")
+_WORD = re.compile(r"\w+")
 _CODE_QUOTE = re.compile(r"[(\[{=,]\s*[“”‘’„][^\s“”‘’„]")
+_CLASSES = tuple(
+    ("".join(sign for sign, plain_sign in TYPOGRAPHIC.items() if plain_sign == ascii_sign), ascii_sign)
+    for ascii_sign in ("'", '"', "-")
+)
 _LONGEST_LINE = 400
 _PROSE = (".md", ".rst", ".txt", ".html", ".htm", ".tex", ".adoc", ".po", ".json", ".csv", ".xml", "")
 
 
 @dataclass(slots=True)
-class Carried:
-    """The inserted lines in the file's spelling, by item; what the mangling cost; what is in doubt, if anything."""
+class Drift:
+    """How a hunk's spelling differs from the file's, as far as it shows on lines that both have."""
 
-    texts: dict[int, str]
-    cost: int = 0
-    doubt: str = ""
-
-
-@dataclass(slots=True)
-class _Drift:
     pairs: list[tuple[str, str]] = field(default_factory=list)  # hunk's and file's indentation
     removed_pairs: list[tuple[str, str]] = field(default_factory=list)
+    marker_pairs: list[tuple[str, str]] = field(default_factory=list)  # marker lost, or a blank too many
     signs: dict[str, str] = field(default_factory=dict)  # hunk's character to the file's
     unsure: set[str] = field(default_factory=set)  # ASCII characters that stand for others in the file
-    marker_pairs: list[tuple[str, str]] = field(default_factory=list)  # marker lost, or a blank too many
     squeezed: bool = False  # runs of blanks inside lines were made one
     padded: int = 0  # lines with blanks at the end that the file has not
     unpadded: int = 0
     stripped: bool = False
     inside: bool = False
 
+    def none(self) -> bool:
+        """Whether every line is spelled as in the file."""
+        indents = self.pairs + self.removed_pairs + self.marker_pairs
+        other = self.signs or self.unsure or self.padded or self.stripped or self.inside
+        return not other and all(mine == their for mine, their in indents)
 
-def carried(items: list[Item], path: Path, lines: list[str]) -> Carried:
-    """The path's inserted lines as they belong into the file. `lines` are the file's, without newlines."""
-    inserted = {
-        step.item: items[step.item] for step in path.steps if step.use == "inserted" and step.item is not None
-    }
-    as_written = {
-        number: item.text if item.kind in ("added", "bare", "context") else "" for number, item in inserted.items()
-    }
-    pairs = [
-        (items[step.item], lines[step.at])
-        for step in path.steps
-        if step.use in ("kept", "removed") and step.item is not None
-    ]
-    if all(item.text == line or (not item.text.strip() and not line.strip()) for item, line in pairs):
-        return Carried(as_written)
-    drift = _measured(pairs)
-    out = Carried({}, cost=_cost(drift))
-    spots = [step.at for step in path.steps]
-    indents = {indent_of(line) for line in lines[max(min(spots) - 200, 0) : max(spots) + 200] if line.strip()}
-    for number, text in as_written.items():
-        if not text.strip():
-            out.texts[number] = "" if drift.padded and not drift.unpadded else text
+    def cost(self) -> int:
+        """The price of the mangling: each kind once, however many lines have it."""
+        evidence = self.removed_pairs + self.pairs
+        cost = 0
+        if any(mine != their for mine, their in evidence):
+            table = dict(evidence)
+            cost += _INDENTED + (_UNEVEN if any(table[mine] != their for mine, their in evidence) else 0)
+        elif self.marker_pairs:
+            cost += _MARKER
+        cost += _TRAILING if self.padded or self.stripped else 0
+        cost += _INSIDE if self.inside else 0
+        return cost + (_SIGNS if self.signs or self.unsure else 0)
+
+    def with_others(self, other: "Drift") -> "Drift":
+        """This one, with what the file's other hunks show where this one's lines show nothing."""
+        own = any(mine or their for mine, their in self.pairs + self.removed_pairs)
+        source = self if own else other
+        return Drift(
+            source.pairs,
+            source.removed_pairs,
+            self.marker_pairs if own or self.marker_pairs else other.marker_pairs,
+            other.signs | self.signs,
+            other.unsure | self.unsure,
+            self.squeezed or other.squeezed,
+            self.padded + other.padded,
+            self.unpadded + other.unpadded,
+            self.stripped,
+            self.inside,
+        )
+
+    def add(self, other: "Drift") -> None:
+        """Take in what another hunk shows."""
+        self.pairs += other.pairs
+        self.removed_pairs += other.removed_pairs
+        self.marker_pairs += other.marker_pairs
+        self.signs |= other.signs
+        self.unsure |= other.unsure
+        self.squeezed |= other.squeezed
+        self.padded += other.padded
+        self.unpadded += other.unpadded
+
+
+def measured(items: list[Item], path: Path, lines: list[str]) -> Drift:
+    """The drift of a hunk laid on a file in one way. `lines` are the file's, without newlines."""
+    drift = Drift()
+    for step in path.steps:
+        if step.use not in ("kept", "removed") or step.item is None:
             continue
-        indent = _indented(indent_of(text), drift, indents)
-        if indent is None:
-            out.doubt = out.doubt or "how far to indent the added lines is not certain"
-            indent = indent_of(text)
-        body, doubt = _body(text.lstrip(), number, items, path, lines, drift)
-        out.doubt = out.doubt or doubt
-        out.texts[number] = indent + body
-    return out
-
-
-def _measured(pairs: list[tuple[Item, str]]) -> _Drift:
-    drift = _Drift()
-    for item, line in pairs:
+        item, line = items[step.item], lines[step.at]
         if not line.strip():
             continue
         text = item.text
@@ -89,20 +105,46 @@ def _measured(pairs: list[tuple[Item, str]]) -> _Drift:
             drift.marker_pairs.append(pair)
         else:
             drift.pairs.append(pair)
+        if text == line:
+            drift.unpadded += 1
+            continue
         _measure_end(text, line, drift)
         if text.strip() != line.strip():
             _measure_body(text.strip(), line.strip(), drift)
     return drift
 
 
-def _measure_end(text: str, line: str, drift: _Drift) -> None:
+def carried(items: list[Item], path: Path, lines: list[str], drift: Drift) -> tuple[dict[int, str], str]:
+    """The path's inserted lines as they belong into the file, by item, and a doubt if there is one."""
+    numbers = [step.item for step in path.steps if step.use == "inserted" and step.item is not None]
+    written = {at: "" if items[at].kind == "blank" else items[at].text for at in numbers}
+    if drift.none():
+        return written, ""
+    spots = [step.at for step in path.steps]
+    indents = {indent_of(line) for line in lines[max(min(spots) - 200, 0) : max(spots) + 200] if line.strip()}
+    out: dict[int, str] = {}
+    doubt = ""
+    for number, text in written.items():
+        if not text.strip():
+            out[number] = "" if drift.padded and not drift.unpadded else text
+            continue
+        indent = _indented(indent_of(text), drift, indents)
+        if indent is None:
+            return written, "how far to indent the added lines is not certain"
+        body, unsure = _body(text.lstrip(), number, items, path, lines, drift)
+        doubt = doubt or unsure
+        out[number] = indent + body
+    return out, doubt
+
+
+def _measure_end(text: str, line: str, drift: Drift) -> None:
     ours, theirs = len(text) > len(text.rstrip()), len(line) > len(line.rstrip())
     drift.padded += ours and not theirs
     drift.unpadded += not ours
     drift.stripped = drift.stripped or (theirs and text[len(text.rstrip()) :] != line[len(line.rstrip()) :])
 
 
-def _measure_body(text: str, line: str, drift: _Drift) -> None:
+def _measure_body(text: str, line: str, drift: Drift) -> None:
     ours, theirs = _tokens(text), _tokens(line)
     for mine, their in zip(ours, theirs, strict=False):
         if mine[0] != their[0]:
@@ -119,21 +161,7 @@ def _measure_body(text: str, line: str, drift: _Drift) -> None:
         drift.inside = True
 
 
-def _cost(drift: _Drift) -> int:
-    evidence = drift.removed_pairs + drift.pairs
-    cost = 0
-    if any(mine != their for mine, their in evidence):
-        table = dict(evidence)
-        uneven = any(table[mine] != their for mine, their in evidence)
-        cost += _INDENTED + (_UNEVEN if uneven else 0)
-    elif drift.marker_pairs:
-        cost += _MARKER
-    cost += _TRAILING if drift.padded or drift.stripped else 0
-    cost += _INSIDE if drift.inside else 0
-    return cost + (_SIGNS if drift.signs or drift.unsure else 0)
-
-
-def _indented(indent: str, drift: _Drift, indents: set[str]) -> str | None:
+def _indented(indent: str, drift: Drift, indents: set[str]) -> str | None:
     """The file's indentation for an added line, None if the evidence allows several."""
     if "\u00a0" in indent and any("\u00a0" not in their for _, their in drift.pairs + drift.removed_pairs):
         indent = indent.replace("\u00a0", " ")
@@ -199,7 +227,7 @@ def _scales(one: str, other: str, evidence: list[tuple[str, str]]) -> list[Calla
 
 
 def _body(
-    text: str, number: int, items: list[Item], path: Path, lines: list[str], drift: _Drift
+    text: str, number: int, items: list[Item], path: Path, lines: list[str], drift: Drift
 ) -> tuple[str, str]:
     """An added line without indentation, in the file's spelling, and a doubt."""
     trailing = text[len(text.rstrip()) :]
@@ -248,20 +276,19 @@ def _model_line(
         first -= 1
     while last + 1 < len(path.steps) and path.steps[last + 1].use in ("removed", "inserted"):
         last += 1
-    best, score = None, 0.5
     if len(tokens) > _LONGEST_LINE:
         return None
-    chars = [token[0] for token in tokens]
-    for step in path.steps[first : last + 1][:32]:
-        if step.use != "removed" or step.item is None:
-            continue
-        ours, theirs = _tokens(items[step.item].text.strip()), _tokens(lines[step.at].lstrip())
-        if len(ours) != len(theirs) or len(ours) > _LONGEST_LINE:
-            continue
-        ratio = SequenceMatcher(None, [token[0] for token in ours], chars, False).ratio()
-        if ratio > score:
-            best, score = (ours, theirs), ratio
-    return best
+    words = set(_WORD.findall(items[number].text))
+    best, most = None, len(words) / 4
+    for step in path.steps[first : last + 1]:
+        if step.use == "removed" and step.item is not None:
+            shared = len(words.intersection(_WORD.findall(items[step.item].text)))
+            if shared > most or (shared == most and best is None):
+                best, most = step, shared
+    if best is None or best.item is None:
+        return None
+    ours, theirs = _tokens(items[best.item].text.strip()), _tokens(lines[best.at].lstrip())
+    return (ours, theirs) if len(ours) == len(theirs) <= _LONGEST_LINE else None
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
@@ -269,9 +296,36 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     return [(found.group(1), found.group(2)) for found in _TOKEN.finditer(text)]
 
 
-def mangled_quotes(text: str, path: str, file_text: str) -> bool:
-    """Whether an added line has typographic quotes where its language can only have ASCII ones."""
-    if text.isascii() or not file_text or not _CODE_QUOTE.search(text):
-        return False
-    suffix = path[path.rfind(".") :] if "." in path else ""
-    return suffix not in _PROSE and not any(quote in file_text for quote in "“”‘’„")
+def foreign(path: str, text: str, old: Sequence[str], added: Sequence[str]) -> str:
+    """What in the added lines is foreign to the file with nothing to show that it is meant, "" if nothing is.
+
+    `old` are the hunks' context and removed lines in their own spelling. Typographic quotes and dashes, hard
+    blanks and another kind of indentation are put there by chat windows and models far more often than by
+    people; where the hunk's other lines have the plain form, it was not mangled and they are meant.
+    """
+    source = "".join(line for line in old if line[:1] in ("\t", " ") and line.strip())
+    if text and not source:
+        tabs, blanks = _indented_with("\t", text), _indented_with(" ", text)
+        if (blanks and not tabs and any(line[:1] == "\t" for line in added)) or (
+            tabs and not blanks and any(line[:2] == "  " for line in added)
+        ):
+            return "are indented with " + ("tabs" if blanks else "blanks") + ", which the file is not"
+    new = "".join(added)
+    if new.isascii():
+        return ""
+    if "\u00a0" in new and "\u00a0" not in text and any("\u00a0" in indent_of(line) for line in added):
+        return "are indented with hard blanks"
+    if not text or path[path.rfind(".") :] in _PROSE or "." not in path:
+        return ""
+    if _CODE_QUOTE.search(new) and not any(quote in text for quote in "“”‘’„"):
+        return "have typographic quotes, which the file has not"
+    shown = "".join(old)
+    for signs, ascii_sign in _CLASSES:
+        if any(sign in new for sign in signs) and not any(sign in text for sign in signs):
+            if ascii_sign in text and ascii_sign not in shown and ascii_sign not in new:
+                return "have typographic quotes or dashes, which the file has not"
+    return ""
+
+
+def _indented_with(blank: str, text: str) -> bool:
+    return text.startswith(blank) or "\n" + blank in text
