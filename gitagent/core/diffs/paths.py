@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from gitagent.errors import DiffError
+from gitagent.core.diffs.refusals import Refused
 
 # Code points HFS+ leaves out when it compares names (git: utf8.c, next_hfs_char).
 _IGNORED_BY_HFS = dict.fromkeys(
@@ -17,11 +17,10 @@ _LONGEST_PATH, _LONGEST_NAME = 4096, 255
 
 
 def check_path(path: str) -> None:
-    """Raises DiffError, naming path and rule, unless the path is a plain one from the repository's root."""
+    """Raises Refused, naming path and rule, unless the path is a plain one from the repository's root."""
     rule = _broken_rule(path)
     if rule:
-        shown = path if path.isprintable() else ascii(path)
-        raise DiffError(f"{shown[:200]}: {rule}. Nothing was changed.")
+        raise Refused("forbidden", path, rule)
 
 
 def _broken_rule(path: str) -> str:

@@ -1,0 +1,331 @@
+"""Carrying added lines from the hunk's spelling into the file's.
+
+Where a hunk's context and removed lines differ from the file in blanks, tabs or quotes only, the added lines
+next to them are mangled the same way. The differences are measured on the lines that both sides have and
+undone on those that only the hunk has. Where two ways to undo them lead to different lines, that is said.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+from gitagent.core.diffs.align import Item, Path
+from gitagent.core.diffs.keys import TYPOGRAPHIC, indent_of, plain
+
+_INDENTED, _UNEVEN, _TRAILING, _INSIDE, _SIGNS, _MARKER = 3, 3, 1, 2, 2, 1
+_TOKEN = re.compile(r"(\S)(\s*)")
+_WORD = re.compile(r"\w+")
+_CODE_QUOTE = re.compile(r"[(\[{=,]\s*[“”‘’„][^\s“”‘’„]")
+_CLASSES = tuple(
+    ("".join(sign for sign, plain_sign in TYPOGRAPHIC.items() if plain_sign == ascii_sign), ascii_sign)
+    for ascii_sign in ("'", '"', "-")
+)
+_LONGEST_LINE = 400
+_PROSE = (".md", ".rst", ".txt", ".html", ".htm", ".tex", ".adoc", ".po", ".json", ".csv", ".xml", "")
+
+
+@dataclass(slots=True)
+class Drift:
+    """How a hunk's spelling differs from the file's, as far as it shows on lines that both have."""
+
+    pairs: list[tuple[str, str]] = field(default_factory=list)  # hunk's and file's indentation
+    removed_pairs: list[tuple[str, str]] = field(default_factory=list)
+    marker_pairs: list[tuple[str, str]] = field(default_factory=list)  # marker lost, or a blank too many
+    signs: dict[str, str] = field(default_factory=dict)  # hunk's character to the file's
+    unsure: set[str] = field(default_factory=set)  # ASCII characters that stand for others in the file
+    squeezed: bool = False  # runs of blanks inside lines were made one
+    padded: int = 0  # lines with blanks at the end that the file has not
+    unpadded: int = 0
+    stripped: bool = False
+    inside: bool = False
+
+    def none(self) -> bool:
+        """Whether every line is spelled as in the file."""
+        indents = self.pairs + self.removed_pairs + self.marker_pairs
+        other = self.signs or self.unsure or self.padded or self.stripped or self.inside
+        return not other and all(mine == their for mine, their in indents)
+
+    def cost(self) -> int:
+        """The price of the mangling: each kind once, however many lines have it."""
+        evidence = self.removed_pairs + self.pairs
+        cost = 0
+        if any(mine != their for mine, their in evidence):
+            table = dict(evidence)
+            cost += _INDENTED + (_UNEVEN if any(table[mine] != their for mine, their in evidence) else 0)
+        elif self.marker_pairs:
+            cost += _MARKER
+        cost += _TRAILING if self.padded or self.stripped else 0
+        cost += _INSIDE if self.inside else 0
+        return cost + (_SIGNS if self.signs or self.unsure else 0)
+
+    def with_others(self, other: "Drift") -> "Drift":
+        """This one, with what the file's other hunks show where this one's lines show nothing."""
+        own = any(mine or their for mine, their in self.pairs + self.removed_pairs)
+        source = self if own else other
+        return Drift(
+            source.pairs,
+            source.removed_pairs,
+            self.marker_pairs if own or self.marker_pairs else other.marker_pairs,
+            other.signs | self.signs,
+            other.unsure | self.unsure,
+            self.squeezed or other.squeezed,
+            self.padded + other.padded,
+            self.unpadded + other.unpadded,
+            self.stripped,
+            self.inside,
+        )
+
+    def add(self, other: "Drift") -> None:
+        """Take in what another hunk shows."""
+        self.pairs += other.pairs
+        self.removed_pairs += other.removed_pairs
+        self.marker_pairs += other.marker_pairs
+        self.signs |= other.signs
+        self.unsure |= other.unsure
+        self.squeezed |= other.squeezed
+        self.padded += other.padded
+        self.unpadded += other.unpadded
+
+
+def measured(items: list[Item], path: Path, lines: list[str]) -> Drift:
+    """The drift of a hunk laid on a file in one way. `lines` are the file's, without newlines."""
+    drift = Drift()
+    for step in path.steps:
+        if step.use not in ("kept", "removed") or step.item is None:
+            continue
+        item, line = items[step.item], lines[step.at]
+        if not line.strip():
+            continue
+        text = item.text
+        pair = (indent_of(text), indent_of(line))
+        if item.kind == "removed":
+            drift.removed_pairs.append(pair)
+        elif pair[0] != pair[1] and pair[1] in (indent_of(item.raw), pair[0][1:]):
+            drift.marker_pairs.append(pair)
+        else:
+            drift.pairs.append(pair)
+        if text == line:
+            drift.unpadded += 1
+            continue
+        _measure_end(text, line, drift)
+        if text.strip() != line.strip():
+            _measure_body(text.strip(), line.strip(), drift)
+    return drift
+
+
+def carried(items: list[Item], path: Path, lines: list[str], drift: Drift) -> tuple[dict[int, str], str]:
+    """The path's inserted lines as they belong into the file, by item, and a doubt if there is one."""
+    numbers = [step.item for step in path.steps if step.use == "inserted" and step.item is not None]
+    written = {at: "" if items[at].kind == "blank" else items[at].text for at in numbers}
+    if drift.none():
+        return written, ""
+    spots = [step.at for step in path.steps]
+    indents = {indent_of(line) for line in lines[max(min(spots) - 200, 0) : max(spots) + 200] if line.strip()}
+    out: dict[int, str] = {}
+    doubt = ""
+    for number, text in written.items():
+        if not text.strip():
+            out[number] = "" if drift.padded and not drift.unpadded else text
+            continue
+        indent = _indented(indent_of(text), drift, indents)
+        if indent is None:
+            return written, "how far to indent the added lines is not certain"
+        body, unsure = _body(text.lstrip(), number, items, path, lines, drift)
+        doubt = doubt or unsure
+        out[number] = indent + body
+    return out, doubt
+
+
+def _measure_end(text: str, line: str, drift: Drift) -> None:
+    ours, theirs = len(text) > len(text.rstrip()), len(line) > len(line.rstrip())
+    drift.padded += ours and not theirs
+    drift.unpadded += not ours
+    drift.stripped = drift.stripped or (theirs and text[len(text.rstrip()) :] != line[len(line.rstrip()) :])
+
+
+def _measure_body(text: str, line: str, drift: Drift) -> None:
+    ours, theirs = _tokens(text), _tokens(line)
+    for mine, their in zip(ours, theirs, strict=False):
+        if mine[0] != their[0]:
+            if mine[0].isascii():
+                drift.unsure.add(mine[0])
+            else:
+                drift.signs[mine[0]] = their[0]
+        if mine[1] != their[1]:
+            drift.inside = True
+            drift.squeezed = drift.squeezed or len(mine[1]) < len(their[1])
+            if "\u00a0" in mine[1]:
+                drift.signs["\u00a0"] = " "
+    if len(ours) != len(theirs):
+        drift.inside = True
+
+
+def _indented(indent: str, drift: Drift, indents: set[str]) -> str | None:
+    """The file's indentation for an added line, None if the evidence allows several."""
+    if "\u00a0" in indent and any("\u00a0" not in their for _, their in drift.pairs + drift.removed_pairs):
+        indent = indent.replace("\u00a0", " ")
+    evidence = drift.removed_pairs or drift.pairs or drift.marker_pairs
+    if all(mine == their for mine, their in evidence):
+        return indent
+    outs: set[str] = set()
+    if evidence is drift.marker_pairs:
+        outs.add(indent)  # only the context may be off
+    else:
+        known = {their for mine, their in evidence if mine == indent}
+        if len(known) == 1:
+            return known.pop()
+    for model in _models(evidence):
+        out = model(indent)
+        if out is not None:
+            outs.add(out)
+    if len(outs) > 1:
+        units = {len(other) for other in indents if other and other.strip(" ") == ""}
+        step = min(units, default=0)
+        likely = {out for out in outs if out in indents}
+        if not likely and step > 1:
+            likely = {out for out in outs if out.strip(" ") == "" and len(out) % step == 0}
+        outs = likely
+    return outs.pop() if len(outs) == 1 else None
+
+
+def _models(evidence: list[tuple[str, str]]) -> list[Callable[[str], str | None]]:
+    """The rules that explain every pair of indentations."""
+    out: list[Callable[[str], str | None]] = []
+    mine, their = evidence[0]
+    if their.endswith(mine):
+        prefix = their[: len(their) - len(mine)]
+        if all(b == prefix + a for a, b in evidence):
+            out.append(lambda indent: prefix + indent)
+    if mine.endswith(their):
+        extra = mine[: len(mine) - len(their)]
+        if extra and all(a == extra + b for a, b in evidence):
+            out.append(lambda indent: indent[len(extra) :] if indent.startswith(extra) else None)
+    deep = [(a, b) for a, b in evidence if a and b]
+    if deep and all(bool(a) == bool(b) for a, b in evidence):
+        for one, other in {(a[0], b[0]) for a, b in deep}:
+            out += _scales(one, other, evidence)
+    return out
+
+
+def _scales(one: str, other: str, evidence: list[tuple[str, str]]) -> list[Callable[[str], str | None]]:
+    """Rules of the kind "n of these are m of those"."""
+    out: list[Callable[[str], str | None]] = []
+    for n, m in ((1, 1), (1, 2), (1, 4), (1, 8), (1, 3), (2, 1), (4, 1), (8, 1), (3, 1), (4, 2), (2, 4), (8, 4), (4, 8),
+                 (2, 3), (3, 2), (3, 4), (4, 3)):  # fmt: skip
+        if one == other and n == m:
+            continue
+
+        def rule(indent: str, n: int = n, m: int = m) -> str | None:
+            if indent.strip(one) or len(indent) % n:
+                return None
+            return other * (len(indent) // n * m)
+
+        if all(rule(a) == b for a, b in evidence):
+            out.append(rule)
+    return out
+
+
+def _body(
+    text: str, number: int, items: list[Item], path: Path, lines: list[str], drift: Drift
+) -> tuple[str, str]:
+    """An added line without indentation, in the file's spelling, and a doubt."""
+    trailing = text[len(text.rstrip()) :]
+    if trailing and drift.padded and not drift.unpadded:
+        text = text.rstrip()
+    if not (drift.signs or drift.unsure or drift.inside or drift.stripped):
+        return text, ""
+    tokens = _tokens(text)
+    fresh = [True] * len(tokens)
+    model = _model_line(tokens, number, items, path, lines)
+    if model is not None:
+        ours, theirs = model
+        matcher = SequenceMatcher(None, [token[0] for token in ours], [token[0] for token in tokens], False)
+        for tag, i, j, k, _ in matcher.get_opcodes():
+            if tag == "equal":
+                for at in range(j - i):
+                    mine, their = ours[i + at], theirs[i + at]
+                    blanks = their[1] if tokens[k + at][1] == mine[1] else tokens[k + at][1]
+                    tokens[k + at] = (their[0], blanks)
+                    fresh[k + at] = False
+    doubt = ""
+    for at, (char, blanks) in enumerate(tokens):
+        if not fresh[at]:
+            continue
+        if char in drift.unsure:
+            doubt = "which quotes or dashes the added lines should have is not certain"
+        if drift.squeezed and at + 1 < len(tokens) and blanks and tokens[at + 1][0] == "#":
+            doubt = "how many blanks the added lines should have is not certain"
+        if char in drift.signs:
+            char = drift.signs[char]
+        elif drift.signs and char in TYPOGRAPHIC:
+            char = plain(char)
+        if "\u00a0" in drift.signs:
+            blanks = blanks.replace("\u00a0", " ")
+        tokens[at] = (char, blanks)
+    return "".join(char + blanks for char, blanks in tokens), doubt
+
+
+def _model_line(
+    tokens: list[tuple[str, str]], number: int, items: list[Item], path: Path, lines: list[str]
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]] | None:
+    """The removed line that an added one is a new version of: its tokens in the hunk and in the file."""
+    spot = next(at for at, step in enumerate(path.steps) if step.item == number)
+    first = last = spot
+    while first > 0 and path.steps[first - 1].use in ("removed", "inserted"):
+        first -= 1
+    while last + 1 < len(path.steps) and path.steps[last + 1].use in ("removed", "inserted"):
+        last += 1
+    if len(tokens) > _LONGEST_LINE:
+        return None
+    words = set(_WORD.findall(items[number].text))
+    best, most = None, len(words) / 4
+    for step in path.steps[first : last + 1]:
+        if step.use == "removed" and step.item is not None:
+            shared = len(words.intersection(_WORD.findall(items[step.item].text)))
+            if shared > most or (shared == most and best is None):
+                best, most = step, shared
+    if best is None or best.item is None:
+        return None
+    ours, theirs = _tokens(items[best.item].text.strip()), _tokens(lines[best.at].lstrip())
+    return (ours, theirs) if len(ours) == len(theirs) <= _LONGEST_LINE else None
+
+
+def _tokens(text: str) -> list[tuple[str, str]]:
+    """A text's characters, each with the blanks after it."""
+    return [(found.group(1), found.group(2)) for found in _TOKEN.finditer(text)]
+
+
+def foreign(path: str, text: str, old: Sequence[str], added: Sequence[str]) -> str:
+    """What in the added lines is foreign to the file with nothing to show that it is meant, "" if nothing is.
+
+    `old` are the hunks' context and removed lines in their own spelling. Typographic quotes and dashes, hard
+    blanks and another kind of indentation are put there by chat windows and models far more often than by
+    people; where the hunk's other lines have the plain form, it was not mangled and they are meant.
+    """
+    source = "".join(line for line in old if line[:1] in ("\t", " ") and line.strip())
+    if text and not source:
+        tabs, blanks = _indented_with("\t", text), _indented_with(" ", text)
+        if (blanks and not tabs and any(line[:1] == "\t" for line in added)) or (
+            tabs and not blanks and any(line[:2] == "  " for line in added)
+        ):
+            return "are indented with " + ("tabs" if blanks else "blanks") + ", which the file is not"
+    new = "".join(added)
+    if new.isascii():
+        return ""
+    if "\u00a0" in new and "\u00a0" not in text and any("\u00a0" in indent_of(line) for line in added):
+        return "are indented with hard blanks"
+    if not text or path[path.rfind(".") :] in _PROSE or "." not in path:
+        return ""
+    if _CODE_QUOTE.search(new) and not any(quote in text for quote in "“”‘’„"):
+        return "have typographic quotes, which the file has not"
+    shown = "".join(old)
+    for signs, ascii_sign in _CLASSES:
+        if any(sign in new for sign in signs) and not any(sign in text for sign in signs):
+            if ascii_sign in text and ascii_sign not in shown and ascii_sign not in new:
+                return "have typographic quotes or dashes, which the file has not"
+    return ""
+
+
+def _indented_with(blank: str, text: str) -> bool:
+    return text.startswith(blank) or "\n" + blank in text
