@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gitagent.core.grammar.rules import Added, Grammar, Literal, Name, Symbol
+from gitagent.core.grammar.rules import Added, Grammar, Name, Symbol
 
 # Added lines may hold no control character but the tab: git takes a NUL for a binary file, and no file is
 # better for the others. Both notations of character classes know these escapes.

@@ -62,9 +62,7 @@ class Ground:
         return marker + line if line.endswith("\n") else f"{marker}{line}\n{NO_NEWLINE}"
 
 
-def ground_for(
-    path: str, first_line: int, excerpt: str, text: str, *, bounds: Bounds | None = None
-) -> Ground:
+def ground_for(path: str, first_line: int, excerpt: str, text: str, *, bounds: Bounds | None = None) -> Ground:
     """The ground of a task whose `excerpt` begins at 1-based `first_line` of the file's whole `text`.
 
     Raises DiffError, naming the file, if it is not UTF-8 text, or if the excerpt is not what it holds there.

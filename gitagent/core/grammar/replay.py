@@ -8,12 +8,16 @@ from gitagent.errors import DiffError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """What an answer comes to: the file's whole new text and the unified diff that leads to it."""
+    """What an answer comes to: the file's whole new text and the unified diff that leads to it.
+
+    `first_line` is the first line changed, counted from 1 in the old text.
+    """
 
     text: str
     diff: str
     added: int
     removed: int
+    first_line: int
 
 
 @dataclass(slots=True)
@@ -105,7 +109,7 @@ def _may_follow(path: _Path, line: str) -> bool:
     return (
         line.endswith(ground.newline)
         and len(body) <= ground.bounds.line_characters
-        and not any(c < " " and c != "\t" or c == "\x7f" for c in body)
+        and not any((c < " " and c != "\t") or c == "\x7f" for c in body)
         and not (at_open_end and path.at - 1 not in path.removed)
     )
 
@@ -139,6 +143,7 @@ def _edit(path: _Path) -> Edit:
         diff=names + hunks,
         added=sum(map(len, added.values())),
         removed=len(removed),
+        first_line=touched[0] + 1,
     )
 
 

@@ -1,0 +1,174 @@
+"""Sampling several answers to one prompt at once, each held to a grammar by llguidance.
+
+What the grammar forces is not sampled: it goes into the next batch together with the token that was. So a
+step costs one evaluation for all answers, however many tokens it adds to each.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from gitagent.adapters.llama.engine import Engine
+from gitagent.adapters.llama.installed import llguidance
+from gitagent.errors import ModelError
+
+Logits: TypeAlias = npt.NDArray[np.float32]
+
+LEAST_LIKELY = 0.02
+"""Tokens less likely than this share of the likeliest are not drawn: small models have long bad tails."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """One answer while it is made and after. `chances` holds the log-probability of each token drawn.
+
+    `tokens` counts all tokens, `drawn` those that had to be sampled. `finished` is false if it was cut at its
+    budget.
+    """
+
+    sequence: int
+    temperature: float
+    seed: int
+    matcher: Any
+    random: np.random.Generator
+    ids: list[int] = field(default_factory=list)
+    chances: list[float] = field(default_factory=list)
+    finished: bool = False
+
+    @property
+    def drawn(self) -> int:
+        """How many tokens were sampled."""
+        return len(self.chances)
+
+    @property
+    def score(self) -> float:
+        """The mean log-probability of what was drawn, among what the grammar allowed."""
+        return sum(self.chances) / len(self.chances) if self.chances else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What the answers to one prompt cost: evaluations by the model, after the prompt's own."""
+
+    evaluations: int
+    tokens: int
+
+
+class Sampler:
+    """Draws answers from an engine whose sequence 0 holds the prompt, and goes on holding it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        words = (engine.tokens + 31) // 32
+        self._mask: npt.NDArray[np.int32] = np.zeros(words, np.int32)
+
+    def opening(self, matcher: Any) -> tuple[int, ...]:
+        """The tokens every answer begins with. They belong behind the prompt, to be evaluated once for all."""
+        forced: list[int] = []
+        self._force(matcher, forced, len(self._mask) * 32)
+        return tuple(forced)
+
+    def answers(
+        self,
+        matcher: Any,
+        first: Logits,
+        position: int,
+        *,
+        opening: Sequence[int] = (),
+        room: int,
+        settings: Sequence[tuple[float, int]],
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> tuple[tuple[Answer, ...], Work]:
+        """One answer per (temperature, seed), all after the prompt and the opening, which end before `position`.
+
+        `matcher` has taken the opening, and `first` are the logits after it. An answer takes at most `room`
+        tokens, the opening's included. `wanted` is asked at every step; when it says no, the answers are left
+        as they are.
+        """
+        engine = self._engine
+        position -= len(opening)
+        answers = [
+            Answer(
+                sequence=number,
+                ids=list(opening),
+                temperature=temperature,
+                seed=seed,
+                matcher=matcher.deep_copy(),
+                random=np.random.Generator(np.random.PCG64(seed)),
+            )
+            for number, (temperature, seed) in enumerate(settings, 1)
+        ]
+        engine.share([answer.sequence for answer in answers])
+        evaluations = 0
+        waiting = [(answer, first) for answer in answers]
+        while waiting and wanted():
+            rows: list[tuple[Answer, tuple[int, int, list[int]]]] = []
+            for answer, logits in waiting:
+                before = len(answer.ids)
+                if self._step(answer, logits, room) and len(answer.ids) > before:
+                    rows.append((answer, (answer.sequence, position + before, answer.ids[before:])))
+            if not rows:
+                break
+            results = engine.feed([row for _, row in rows])
+            evaluations += 1
+            waiting = [(answer, logits) for (answer, _), logits in zip(rows, results, strict=True)]
+        for answer in answers:
+            engine.drop(answer.sequence)
+        return tuple(answers), Work(evaluations=evaluations, tokens=sum(len(answer.ids) for answer in answers))
+
+    def matcher(self, grammar: str) -> Any:
+        """A matcher of this grammar over the engine's vocabulary, at its beginning."""
+        package = llguidance()
+        limits = package.LLParserLimits(max_items_in_row=50_000, verbose_errors=False)
+        matcher = package.LLMatcher(self._engine.tokenizer, grammar, log_level=0, limits=limits)
+        if matcher.is_error():
+            raise ModelError(f"llguidance cannot use the grammar: {matcher.get_error()[:300]}")
+        return matcher
+
+    def _step(self, answer: Answer, logits: Logits, room: int) -> bool:
+        """Add what is forced, or draw one token and what it forces. False when the answer is over."""
+        matcher, ends = answer.matcher, self._engine.ends
+        if matcher.is_stopped():
+            answer.finished = True
+            return False
+        matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
+        token, chance = draw(logits, self._mask, answer.temperature, answer.random)
+        answer.chances.append(chance)
+        if token in ends:
+            answer.finished = True
+            return False
+        if not matcher.consume_token(token):
+            raise ModelError(f"llguidance refused a token it had allowed: {matcher.get_error()[:300]}")
+        answer.ids.append(token)
+        self._force(matcher, answer.ids, room)
+        if matcher.is_stopped():
+            answer.finished = not matcher.is_error()
+            return False
+        return len(answer.ids) < room
+
+    def _force(self, matcher: Any, ids: list[int], room: int) -> None:
+        forced = [token for token in matcher.compute_ff_tokens() if token not in self._engine.ends]
+        if forced and not matcher.consume_tokens(forced):
+            raise ModelError(f"llguidance refused tokens it had forced: {matcher.get_error()[:300]}")
+        ids += forced[: max(room - len(ids), 0)]
+
+
+def draw(
+    logits: Logits, mask: npt.NDArray[np.int32], temperature: float, random: np.random.Generator
+) -> tuple[int, float]:
+    """A token among those allowed, and its log-probability among them (at temperature 1)."""
+    allowed = np.flatnonzero(np.unpackbits(mask.view(np.uint8), count=len(logits), bitorder="little"))
+    if not len(allowed):
+        raise ModelError("the grammar allows no token of this model's vocabulary")
+    scores = logits[allowed]
+    best = int(scores.argmax())
+    weights = np.exp(scores - scores[best])
+    total = float(weights.sum(dtype=np.float64))
+    if temperature > 0:
+        near = np.flatnonzero(weights >= LEAST_LIKELY)
+        shares = weights[near].astype(np.float64) ** (1.0 / temperature)
+        best = int(near[min(int(np.searchsorted(shares.cumsum(), random.random() * shares.sum())), len(near) - 1)])
+    return int(allowed[best]), float(np.log(weights[best] / total))
