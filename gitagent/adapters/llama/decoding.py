@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gitagent.adapters.llama.engine import Engine
 from gitagent.adapters.llama.installed import llguidance
+from gitagent.core.grammar import Urge, fits
 from gitagent.errors import ModelError
 
 Logits: TypeAlias = npt.NDArray[np.float32]
@@ -26,7 +27,7 @@ class Answer:
     """One answer while it is made and after. `chances` holds the log-probability of each token drawn.
 
     `tokens` counts all tokens, `drawn` those that had to be sampled. `finished` is false if it was cut at its
-    budget.
+    budget. `said` is what the first `told` tokens spell.
     """
 
     sequence: int
@@ -37,6 +38,8 @@ class Answer:
     ids: list[int] = field(default_factory=list)
     chances: list[float] = field(default_factory=list)
     finished: bool = False
+    said: bytearray = field(default_factory=bytearray)
+    told: int = 0
 
     @property
     def drawn(self) -> int:
@@ -80,13 +83,13 @@ class Sampler:
         opening: Sequence[int] = (),
         room: int,
         settings: Sequence[tuple[float, int]],
-        wanted: Callable[[], bool] = lambda: True,
+        urged: Callable[[bytes, int], Urge] = lambda said, left: "",
     ) -> tuple[tuple[Answer, ...], Work]:
         """One answer per (temperature, seed), all after the prompt and the opening, which end before `position`.
 
         `matcher` has taken the opening, and `first` are the logits after it. An answer takes at most `room`
-        tokens, the opening's included. `wanted` is asked at every step; when it says no, the answers are left
-        as they are.
+        tokens, the opening's included. `urged` is told what an answer has said and how many tokens it has left,
+        and names what it should do next, where the grammar has a token for it.
         """
         engine = self._engine
         position -= len(opening)
@@ -104,11 +107,11 @@ class Sampler:
         engine.share([answer.sequence for answer in answers])
         evaluations = 0
         waiting = [(answer, first) for answer in answers]
-        while waiting and wanted():
+        while waiting:
             rows: list[tuple[Answer, tuple[int, int, list[int]]]] = []
             for answer, logits in waiting:
                 before = len(answer.ids)
-                if self._step(answer, logits, room) and len(answer.ids) > before:
+                if self._step(answer, logits, room, urged) and len(answer.ids) > before:
                     rows.append((answer, (answer.sequence, position + before, answer.ids[before:])))
             if not rows:
                 break
@@ -128,13 +131,17 @@ class Sampler:
             raise ModelError(f"llguidance cannot use the grammar: {matcher.get_error()[:300]}")
         return matcher
 
-    def _step(self, answer: Answer, logits: Logits, room: int) -> bool:
+    def _step(self, answer: Answer, logits: Logits, room: int, urged: Callable[[bytes, int], Urge]) -> bool:
         """Add what is forced, or draw one token and what it forces. False when the answer is over."""
         matcher, ends = answer.matcher, self._engine.ends
         if matcher.is_stopped():
             answer.finished = True
             return False
         matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
+        if urge := urged(self._said(answer), room - len(answer.ids)):
+            fitting = self._mask & self._engine.such(urge, lambda token: fits(urge, token))
+            if fitting.any():
+                np.copyto(self._mask, fitting)
         token, chance = draw(logits, self._mask, answer.temperature, answer.random)
         answer.chances.append(chance)
         if token in ends:
@@ -148,6 +155,11 @@ class Sampler:
             answer.finished = not matcher.is_error()
             return False
         return len(answer.ids) < room
+
+    def _said(self, answer: Answer) -> bytes:
+        answer.said += b"".join(map(self._engine.piece, answer.ids[answer.told :]))
+        answer.told = len(answer.ids)
+        return bytes(answer.said)
 
     def _force(self, matcher: Any, ids: list[int], room: int) -> None:
         forced = [token for token in matcher.compute_ff_tokens() if token not in self._engine.ends]

@@ -7,7 +7,7 @@ copy, so a model larger than free memory still runs, slowly.
 import contextlib
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,7 @@ class Engine:
             if token >= 0 and lib.llama_vocab_is_eog(self.vocab, token)
         )
         self._pieces: dict[int, bytes] = {}
+        self._masks: dict[str, npt.NDArray[np.int32]] = {}
 
     @property
     def tokenizer(self) -> Any:
@@ -90,11 +91,11 @@ class Engine:
         # What llguidance.llamacpp does, without its deprecated calls, which warn once for every token.
         lib = self._lib
         room = ctypes.create_string_buffer(16 * 1024)
-        pieces = []
+        pieces: list[bytes] = []
         control, given = lib.LLAMA_TOKEN_ATTR_CONTROL, lib.LLAMA_TOKEN_ATTR_USER_DEFINED
         for token in range(self.tokens):
             size = lib.llama_token_to_piece(self.vocab, token, room, len(room), 0, True)
-            piece = room.raw[:size] if size > 256 else room[: max(size, 0)]
+            piece: bytes = ctypes.string_at(room, max(size, 0))
             kind = lib.llama_vocab_get_attr(self.vocab, token)
             if kind & control or (kind & given and piece[:1] == b"<" and piece[-1:] == b">"):
                 piece = b"\xff" + piece  # to llguidance, a token that no text is made of
@@ -136,6 +137,15 @@ class Engine:
             size = self._lib.llama_token_to_piece(self.vocab, token, room, len(room), 0, False)
             found = self._pieces[token] = room.raw[: max(size, 0)]
         return found
+
+    def such(self, name: str, holds: Callable[[bytes], bool]) -> npt.NDArray[np.int32]:
+        """A bit mask of the tokens whose bytes something holds of, made once for each name."""
+        mask = self._masks.get(name)
+        if mask is None:
+            bits: npt.NDArray[np.uint8] = np.zeros((self.tokens + 31) // 32 * 32, np.uint8)
+            bits[: self.tokens] = [holds(self.piece(token)) for token in range(self.tokens)]
+            mask = self._masks[name] = np.packbits(bits, bitorder="little").view(np.int32)
+        return mask
 
     def spoken(self, token: int) -> str:
         """A token as a chat template writes it, control tokens too."""

@@ -5,6 +5,7 @@ lines are the file's own next lines, added lines are free text. Since a grammar 
 hunk headers carry start lines only (`@@ -41 +41 @@`); `replay` turns an answer into a diff with right counts.
 """
 
+from gitagent.core.grammar.closing import Urge, fits, urged
 from gitagent.core.grammar.emitters import as_gbnf, as_lark, as_vllm
 from gitagent.core.grammar.ground import Bounds, Ground, ground_for
 from gitagent.core.grammar.replay import Edit, replay
@@ -15,10 +16,13 @@ __all__ = [
     "Edit",
     "Grammar",
     "Ground",
+    "Urge",
     "as_gbnf",
     "as_lark",
     "as_vllm",
+    "fits",
     "grammar_of",
     "ground_for",
     "replay",
+    "urged",
 ]
