@@ -163,7 +163,7 @@ def test_the_prompt_is_counted_and_told_before_anything_is_sampled(model_path: s
 
 
 def test_an_answer_never_takes_more_tokens_than_it_was_given(model_path: str) -> None:
-    for room in (80, 120):
+    for room in (110, 140):
         found = list(worker_of(model_path).candidates(task_of(SOURCE, answer_tokens=room), SOURCE, limit=4))
         assert found[0].spending.answer_tokens <= 4 * room
 
