@@ -101,19 +101,28 @@ def write_model(
     context: int = 8192,
     seed: int = 0,
     spread: float = 0.3,
+    feed_forward: int = 0,
+    kv_heads: int = 0,
+    in_q8: bool = False,
     vocabulary_of: Path | None = None,
     template: str = CHATML,
     more: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a llama model with random weights, its vocabulary our own small one or another GGUF file's."""
+    """Write a llama model with random weights, its vocabulary our own small one or another GGUF file's.
+
+    With `in_q8` the weights are Q8_0 and the embedding serves as output too, as in published small models; then a
+    model of gigabytes is written in seconds.
+    """
+    feed_forward, kv_heads = feed_forward or 2 * width, kv_heads or heads
+    narrow = width // heads * kv_heads
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("random")
     writer.add_context_length(context)
     writer.add_embedding_length(width)
     writer.add_block_count(layers)
-    writer.add_feed_forward_length(2 * width)
+    writer.add_feed_forward_length(feed_forward)
     writer.add_head_count(heads)
-    writer.add_head_count_kv(heads)
+    writer.add_head_count_kv(kv_heads)
     writer.add_rope_dimension_count(width // heads)
     writer.add_layer_norm_rms_eps(1e-5)
     size = _copy_vocabulary(writer, vocabulary_of) if vocabulary_of else _own_vocabulary(writer)
@@ -124,6 +133,9 @@ def write_model(
     random = np.random.default_rng(seed)
 
     def tensor(name: str, *shape: int) -> None:
+        if in_q8:
+            writer.add_tensor(name, _q8(random, *shape), raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+            return
         writer.add_tensor(name, (random.standard_normal(shape, np.float32) * spread).astype(np.float16))
 
     def norm(name: str) -> None:
@@ -131,20 +143,30 @@ def write_model(
 
     tensor("token_embd.weight", size, width)
     norm("output_norm.weight")
-    tensor("output.weight", size, width)
+    if not in_q8:
+        tensor("output.weight", size, width)
     for layer in range(layers):
         norm(f"blk.{layer}.attn_norm.weight")
-        for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            tensor(f"blk.{layer}.{part}.weight", width, width)
+        for part, rows in (("attn_q", width), ("attn_k", narrow), ("attn_v", narrow), ("attn_output", width)):
+            tensor(f"blk.{layer}.{part}.weight", rows, width)
         norm(f"blk.{layer}.ffn_norm.weight")
-        tensor(f"blk.{layer}.ffn_gate.weight", 2 * width, width)
-        tensor(f"blk.{layer}.ffn_up.weight", 2 * width, width)
-        tensor(f"blk.{layer}.ffn_down.weight", width, 2 * width)
+        tensor(f"blk.{layer}.ffn_gate.weight", feed_forward, width)
+        tensor(f"blk.{layer}.ffn_up.weight", feed_forward, width)
+        tensor(f"blk.{layer}.ffn_down.weight", width, feed_forward)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def _q8(random: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    """Rows of Q8_0 blocks: a scale in half precision and 32 small numbers each. One stretch of noise, repeated."""
+    blocks = rows * columns // 32
+    noise = random.integers(-127, 128, (min(blocks, 1 << 15), 34), np.int8)
+    noise[:, :2] = np.full((len(noise), 1), 0.02 / 73, np.float16).view(np.int8)
+    repeated = np.resize(noise, (blocks, 34))
+    return repeated.reshape(rows, columns // 32 * 34).view(np.uint8)
 
 
 def _own_vocabulary(writer: gguf.GGUFWriter) -> int:

@@ -171,16 +171,37 @@ class Sampler:
 def draw(
     logits: Logits, mask: npt.NDArray[np.int32], temperature: float, random: np.random.Generator
 ) -> tuple[int, float]:
-    """A token among those allowed, and its log-probability among them (at temperature 1)."""
-    allowed = np.flatnonzero(np.unpackbits(mask.view(np.uint8), count=len(logits), bitorder="little"))
-    if not len(allowed):
-        raise ModelError("the grammar allows no token of this model's vocabulary")
-    scores = logits[allowed]
+    """A token among those allowed, and its log-probability among them (at temperature 1).
+
+    A mask of a large vocabulary mostly allows nearly nothing or nearly everything; in both cases only the words
+    of the mask that are out of the ordinary are taken apart.
+    """
+    some, lacking = np.flatnonzero(mask), np.flatnonzero(mask != -1)
+    if len(some) <= len(lacking):
+        allowed = _tokens(mask, some, 1)
+        allowed = allowed[allowed < len(logits)]
+        if not len(allowed):
+            raise ModelError("the grammar allows no token of this model's vocabulary")
+        scores = logits[allowed]
+    else:
+        allowed = None
+        scores = logits.copy()
+        barred = _tokens(mask, lacking, 0)
+        scores[barred[barred < len(logits)]] = -np.inf
     best = int(scores.argmax())
-    weights = np.exp(scores - scores[best])
-    total = float(weights.sum(dtype=np.float64))
+    scores -= scores[best]
+    weights = np.exp(scores, out=scores)
+    total = float(weights.sum())
     if temperature > 0:
         near = np.flatnonzero(weights >= LEAST_LIKELY)
-        shares = weights[near].astype(np.float64) ** (1.0 / temperature)
-        best = int(near[min(int(np.searchsorted(shares.cumsum(), random.random() * shares.sum())), len(near) - 1)])
-    return int(allowed[best]), float(np.log(weights[best] / total))
+        shares = (weights[near].astype(np.float64) ** (1.0 / temperature)).cumsum()
+        best = int(near[min(int(np.searchsorted(shares, random.random() * shares[-1])), len(near) - 1)])
+    token = best if allowed is None else int(allowed[best])
+    return token, float(np.log(weights[best] / total))
+
+
+def _tokens(mask: npt.NDArray[np.int32], words: npt.NDArray[np.intp], bit: int) -> npt.NDArray[np.intp]:
+    """The tokens in these words of a mask whose bit is this one, in order."""
+    bits = np.unpackbits(mask[words].view(np.uint8), bitorder="little").reshape(-1, 32)
+    rows, columns = np.nonzero(bits == bit)
+    return words[rows] * 32 + columns

@@ -1,12 +1,11 @@
 """The packages of the extra `local`, imported late, and the one command that adds them."""
 
 import importlib
+from pathlib import Path
 from typing import Any
 
+from gitagent import local_build
 from gitagent.errors import ModelError
-
-ADD = 'pip install "gitagent[local]"'
-HOW_LONG = "compiles llama.cpp, about two minutes"
 
 
 def llama_cpp() -> Any:
@@ -30,7 +29,8 @@ def _imported(name: str) -> Any:
         return importlib.import_module(name)
     except (ImportError, OSError, RuntimeError) as error:
         # llama_cpp raises the last two when its library was built for another machine.
+        in_clone = (Path(__file__).parents[3] / "Makefile").is_file()
         raise ModelError(
             f"the local model needs {name.split('.')[0]}, which is not there: {error}",
-            hint=f"{ADD}   ({HOW_LONG}; gitagent doctor shows what is missing)",
+            hint=f"{local_build.command(in_clone=in_clone)}  ({local_build.HOW_LONG}; see gitagent doctor)",
         ) from error
