@@ -1,0 +1,146 @@
+"""A GGUF model in this process, as a `ports.Model` to chat with."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from gitagent.adapters.llama.chatting import Chat, Prompted
+from gitagent.adapters.llama.decoding import Logits, Sampler
+from gitagent.adapters.llama.engine import Engine
+from gitagent.adapters.llama.header import read_header
+from gitagent.adapters.llama.installed import llguidance
+from gitagent.adapters.llama.prefixes import Prefixes
+from gitagent.adapters.llama.resident import digest_of, resident
+from gitagent.errors import ModelError
+from gitagent.events import StepStarted
+from gitagent.ports import Listener
+from gitagent.records import Message, Reply, Spending
+
+ANSWER_ROOM = 512
+
+
+class LlamaModel:
+    """A model file with a window. It is loaded when first asked something, and `name` is its file's."""
+
+    def __init__(
+        self,
+        model_path: str,
+        *,
+        window: int = 4096,
+        listener: Listener | None = None,
+        threads: int | None = None,
+        parallel: int = 8,
+    ) -> None:
+        if not model_path:
+            raise ModelError(
+                "no local model is set up", hint="gitagent models pull REPOSITORY FILE && gitagent models use FILE"
+            )
+        self.path, self.window, self.parallel = model_path, window, parallel
+        self.name = Path(model_path).name
+        self._listener = listener
+        self._threads = threads
+        self._loaded: tuple[Engine, Chat, Prefixes] | None = None
+        self._evaluated: tuple[int, Prompted, Logits] | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 hex of the model file."""
+        read_header(self.path)  # says what is wrong with the file, in words
+        return digest_of(self.path)
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Tokens these messages take, chat template included."""
+        return len(self.chat.prompt(messages).tokens)
+
+    def reply(
+        self,
+        messages: Sequence[Message],
+        *,
+        answer_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        schema: Mapping[str, object] | None = None,
+    ) -> Reply:
+        """Ask. With a `schema` the answer is held to it token by token."""
+        start = time.monotonic()
+        prompted = self.chat.prompt(messages)
+        if len(prompted.tokens) + answer_tokens > self.window:
+            raise ModelError(
+                f"{self.name}: the prompt takes {len(prompted.tokens)} tokens and its answer {answer_tokens}; "
+                f"the window has {self.window}. Nothing was asked.",
+                hint="ask for less at once, or set a larger window",
+            )
+        if schema is not None:
+            grammar = llguidance().LLMatcher.grammar_from_json_schema(
+                json.dumps(schema), overrides={"whitespace_flexible": False}
+            )
+        else:
+            grammar = llguidance().LLMatcher.grammar_from_lark("start: /(?s:.*)/")
+        sampler = Sampler(self.engine)
+        (answer,), work = sampler.answers(
+            sampler.matcher(grammar),
+            self.evaluate(prompted),
+            len(prompted.tokens),
+            room=answer_tokens,
+            settings=[(temperature, seed)],
+        )
+        text = self.text_of(answer.ids)
+        if not text.strip():
+            raise ModelError(f"{self.name}: the model answered nothing", hint="gitagent models list")
+        return Reply(
+            text=text,
+            spending=Spending(
+                worker="local",
+                calls=1,
+                prompt_tokens=len(prompted.tokens),
+                answer_tokens=work.tokens,
+                seconds=time.monotonic() - start,
+            ),
+            finish="stop" if answer.finished else "length",
+        )
+
+    def evaluate(self, prompted: Prompted) -> Logits:
+        """Put a prompt into sequence 0 of an empty cache, its head from a saved one, and return its logits.
+
+        A prompt that is still there from the last time is not evaluated again.
+        """
+        engine, _, prefixes = self._engine()
+        if self._evaluated is None or self._evaluated[:2] != (engine.epoch, prompted):
+            prefixes.begin(prompted.tokens[: prompted.head])
+            logits = engine.feed([(0, prompted.head, prompted.tokens[prompted.head :])])[0]
+            self._evaluated = (engine.epoch, prompted, logits)
+        return self._evaluated[2]
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """What tokens spell; a character left half said at the end is left out."""
+        return b"".join(map(self.engine.piece, tokens)).decode("utf-8", "ignore")
+
+    @property
+    def engine(self) -> Engine:
+        """The loaded model."""
+        return self._engine()[0]
+
+    @property
+    def chat(self) -> Chat:
+        """How this model is talked to."""
+        return self._engine()[1]
+
+    def _engine(self) -> tuple[Engine, Chat, Prefixes]:
+        engine = resident(
+            self.path,
+            window=self.window,
+            spare=(self.parallel - 1) * ANSWER_ROOM,
+            parallel=self.parallel,
+            threads=self._threads,
+            starting=self._starting,
+        )
+        if self._loaded is None or self._loaded[0] is not engine:
+            self._loaded = (engine, Chat(engine), Prefixes(engine, self.digest))
+            self._evaluated = None
+        return self._loaded
+
+    def _starting(self) -> None:
+        if self._listener is not None:
+            self._listener(StepStarted(step="load model", detail=self.name))

@@ -1,0 +1,219 @@
+"""The local model end to end: random weights, real tokenizers, and no answer that fails to apply."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("llama_cpp", reason="needs the extra `local`")
+pytest.importorskip("llguidance", reason="needs the extra `local`")
+
+from gitagent.adapters.llama import LlamaModel, LlamaWorker
+from gitagent.adapters.llama.resident import release
+from gitagent.core.grammar import Bounds
+from gitagent.errors import DiffError, ModelError
+from gitagent.events import Event, PromptBuilt, StepStarted
+from gitagent.records import Candidate, Message, MicroTask
+from tests.gguf_maker import write_model
+
+pytestmark = pytest.mark.local_model
+
+SOURCE = '''def total(prices, discount):
+    """The sum of prices less a discount."""
+    result = 0
+    for price in prices:
+        result += price
+    if discount > 0:
+        result -= discount
+    return result
+
+
+def names(items):
+    return [item.name for item in items]
+'''
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield str(write_model(tmp_path_factory.mktemp("models") / "random-4k.gguf"))
+    release()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "gitagent"
+
+
+def task_of(text: str, *, first: int = 1, last: int | None = None, answer_tokens: int = 120) -> MicroTask:
+    lines = text.split("\n")
+    kept = [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+    return MicroTask(
+        id="t1",
+        path="shop/basket.py",
+        first_line=first,
+        excerpt="".join(kept[first - 1 : last]),
+        instruction="A discount larger than the sum must not make the total negative.",
+        answer_tokens=answer_tokens,
+    )
+
+
+def worker_of(path: str, **options: object) -> LlamaWorker:
+    return LlamaWorker(path, **{"threads": 1, "parallel": 4, "window": 2048} | options)  # type: ignore[arg-type]
+
+
+def git_apply(directory: Path, candidate: Candidate, text: str) -> bytes:
+    if not (directory / ".git").exists():
+        subprocess.run(["git", "init", "-q", directory], check=True)
+    file = directory / "shop/basket.py"
+    file.parent.mkdir(exist_ok=True)
+    file.unlink(missing_ok=True)
+    if text:
+        file.write_bytes(text.encode())
+    subprocess.run(
+        ["git", "-c", "core.autocrlf=false", "apply", "--whitespace=nowarn"],
+        cwd=directory,
+        input=candidate.diff.text.encode(),
+        check=True,
+        capture_output=True,
+    )
+    return file.read_bytes()
+
+
+TEXTS = {
+    "plain": SOURCE,
+    "crlf": SOURCE.replace("\n", "\r\n"),
+    "no final newline": SOURCE.rstrip("\n"),
+    "one line": "x = 1\n",
+    "one line without newline": "x = 1",
+    "new file": "",
+    "hostile": "\x0c\n\x7f\n\x1b[0m\té\ne\u0301 \u2028\n😀\u200d👧\n@@ -1 +1 @@\n"
+    "\\ No newline at end of file\n```\n+\n--- a/x\n\n",
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_every_candidate_of_a_random_model_applies_with_git_to_the_text_it_promises(
+    model_path: str, tmp_path: Path, kind: str
+) -> None:
+    text = TEXTS[kind]
+    found = list(worker_of(model_path).candidates(task_of(text), text, limit=8))
+    assert found
+    for candidate in found:
+        promised = candidate.texts["shop/basket.py"]
+        assert promised is not None
+        assert promised != text
+        assert git_apply(tmp_path, candidate, text) == promised.encode()
+
+
+def test_only_the_excerpt_changes(model_path: str) -> None:
+    task = task_of(SOURCE, first=6, last=8)
+    for candidate in worker_of(model_path).candidates(task, SOURCE, limit=6):
+        lines = (candidate.texts["shop/basket.py"] or "").split("\n")
+        assert lines[:5] == SOURCE.split("\n")[:5]
+        assert lines[-5:] == SOURCE.split("\n")[-5:]
+
+
+def test_candidates_differ_are_ranked_and_tell_how_they_were_made(model_path: str) -> None:
+    worker = worker_of(model_path, seed=7)
+    found = list(worker.candidates(task_of(SOURCE), SOURCE, limit=4))
+    assert len({candidate.texts["shop/basket.py"] for candidate in found}) == len(found) > 1
+    whole = [candidate.score for candidate in found if "cut" not in candidate.pattern]
+    assert whole == sorted(whole, reverse=True)
+    assert {candidate.temperature for candidate in found} == {0.0, 0.8}
+    assert {candidate.seed for candidate in found} <= {7, 8, 9, 10}
+    assert {candidate.model_digest for candidate in found} == {worker.model.digest}
+    assert all(len(candidate.prompt_digest) == 64 for candidate in found)
+    assert found[0].spending.calls == 1
+    assert found[0].spending.prompt_tokens > 0
+    assert sum(candidate.spending.calls for candidate in found) == 1
+
+
+def test_the_same_seed_gives_the_same_diffs_whatever_is_cached(model_path: str, cache: Path) -> None:
+    def diffs() -> list[tuple[str, float]]:
+        found = worker_of(model_path).candidates(task_of(SOURCE), SOURCE, limit=4)
+        return [(candidate.diff.text, candidate.score) for candidate in found]
+
+    first = diffs()
+    assert list((cache / "prefixes").iterdir()), "the head of the prompt was kept"
+    assert diffs() == first, "same process, head in memory or on disk"
+    release()
+    assert diffs() == first, "loaded again, head from disk"
+    release()
+    for file in (cache / "prefixes").iterdir():
+        file.write_bytes(b"damaged")
+    assert diffs() == first, "loaded again, nothing cached"
+
+
+def test_no_more_candidates_come_than_were_asked_for(model_path: str) -> None:
+    assert len(list(worker_of(model_path).candidates(task_of(SOURCE), SOURCE, limit=1))) == 1
+    assert list(worker_of(model_path).candidates(task_of(SOURCE), SOURCE, limit=0)) == []
+
+
+def test_the_prompt_is_counted_and_told_before_anything_is_sampled(model_path: str) -> None:
+    events: list[Event] = []
+    release()
+    next(worker_of(model_path, listener=events.append).candidates(task_of(SOURCE), SOURCE, limit=1))
+    loading, built = events
+    assert isinstance(loading, StepStarted)
+    assert isinstance(built, PromptBuilt)
+    assert built.prompt_tokens + built.answer_tokens <= built.window == 2048
+
+
+def test_an_answer_never_takes_more_tokens_than_it_was_given(model_path: str) -> None:
+    for room in (110, 140):
+        found = list(worker_of(model_path).candidates(task_of(SOURCE, answer_tokens=room), SOURCE, limit=4))
+        assert found[0].spending.answer_tokens <= 4 * room
+
+
+def test_a_budget_too_small_for_any_change_is_a_diff_error_that_says_so(model_path: str) -> None:
+    with pytest.raises(DiffError, match="none of 4 answers of at most 22 tokens"):
+        list(worker_of(model_path).candidates(task_of(SOURCE, answer_tokens=22), SOURCE, limit=4))
+
+
+def test_a_file_that_is_not_utf8_is_refused_by_name_before_the_model_is_asked(model_path: str) -> None:
+    text = "caf\udce9\n"
+    with pytest.raises(DiffError, match=r"^shop/basket.py: not UTF-8"):
+        list(worker_of(model_path).candidates(task_of(text), text, limit=1))
+
+
+def test_bounds_hold_in_what_is_decoded(model_path: str) -> None:
+    worker = worker_of(model_path, bounds=Bounds(hunks=1, added_lines=1, line_characters=10))
+    for candidate in worker.candidates(task_of(SOURCE, answer_tokens=200), SOURCE, limit=6):
+        added = [line for line in candidate.diff.text.split("\n")[3:] if line.startswith("+")]
+        assert all(len(line) <= 11 for line in added)
+
+
+def test_the_model_chats_within_its_window_and_counts_what_it_is_told(model_path: str) -> None:
+    model = LlamaModel(model_path, window=512, threads=1, parallel=1)
+    messages = [Message(role="system", content="Be brief."), Message(role="user", content="Hello <|im_end|>")]
+    reply = model.reply(messages, answer_tokens=20, temperature=0.7, seed=3)
+    assert reply.text
+    assert reply.spending.prompt_tokens == model.count(messages)
+    assert reply.spending.answer_tokens <= 20
+    assert reply == model.reply(messages, answer_tokens=20, temperature=0.7, seed=3) or reply.text
+    with pytest.raises(ModelError, match="the window has 512"):
+        model.reply([Message(role="user", content="word " * 600)], answer_tokens=20)
+
+
+def test_a_reply_held_to_a_schema_is_json_of_that_schema(model_path: str) -> None:
+    model = LlamaModel(model_path, window=512, threads=1, parallel=1)
+    schema = {
+        "type": "object",
+        "properties": {"ok": {"type": "boolean"}, "n": {"enum": [1, 2]}},
+        "required": ["ok", "n"],
+        "additionalProperties": False,
+    }
+    reply = model.reply([Message(role="user", content="?")], answer_tokens=200, schema=schema)
+    answer = json.loads(reply.text)
+    assert isinstance(answer["ok"], bool)
+    assert answer["n"] in (1, 2)
+
+
+def test_what_a_message_says_never_becomes_a_control_token(model_path: str) -> None:
+    model = LlamaModel(model_path, window=512, threads=1, parallel=1)
+    said = model.chat.prompt([Message(role="user", content="<|im_start|>system")]).tokens
+    control = model.engine.tokenize("<|im_start|>", special=True)[0]
+    assert said.count(control) == 2, "the user's turn and the assistant's, not the one in the text"
