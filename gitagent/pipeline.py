@@ -29,6 +29,7 @@ from gitagent.ports import Planner, Ports, Scratch, Worker, Workspace
 from gitagent.records import (
     Candidate,
     Commit,
+    Coverage,
     FileEntry,
     Findings,
     Limits,
@@ -200,7 +201,7 @@ class _Run:
         self, workspace: Workspace, command: TestCommand, base_run: TestRun, red: tuple[TestResult, ...]
     ) -> Findings:
         self.emit(StepStarted(step="locate", detail=f"{len(red)} red tests"))
-        coverage = ()
+        coverage: tuple[Coverage, ...] = ()
         if red:
             traced = () if base_run.seconds < TRACED_SECONDS and not self.request.tests else _near(red, base_run)
             coverage = proving.trace(

@@ -62,12 +62,18 @@ def find_python(repo: str, environ: Mapping[str, str] | None = None) -> str:
             if os.access(found := os.path.join(place, name), os.X_OK):
                 return found
     on_path = shutil.which("python3", path=environ.get("PATH"))
-    if on_path and os.path.realpath(on_path) != os.path.realpath(sys.executable):
+    if on_path and on_path != sys.executable:
         try:
-            if not subprocess.run(
-                [on_path, "-I", "-c", "import pytest"], capture_output=True, timeout=20, check=False, cwd="/"
-            ).returncode:
-                return on_path
+            asked = subprocess.run(
+                [on_path, "-I", "-c", "import pytest, sys; print(sys.executable)"],
+                capture_output=True,
+                timeout=20,
+                check=False,
+                cwd="/",
+            )
+            # Its own word for itself: what is on the PATH may be a version manager's wrapper.
+            if asked.returncode == 0 and os.access(found := os.fsdecode(asked.stdout).strip(), os.X_OK):
+                return found
         except (OSError, subprocess.TimeoutExpired):
             pass  # not one to be used, then
     return sys.executable
