@@ -153,11 +153,14 @@ def read(root: str, path: str) -> bytes | None:
             os.close(fd)
     except (OSError, ValueError):
         return None
-    with open(file, "rb") as opened:
+    try:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or found.st_size > COLLECT_BYTES:
             return None
-        return opened.read(COLLECT_BYTES)
+        with open(file, "rb", closefd=False) as opened:
+            return opened.read(COLLECT_BYTES)
+    finally:
+        os.close(file)
 
 
 def give(root: str, owner: int) -> None:
