@@ -30,6 +30,7 @@ _ETC = (
 _OWN_PLACES = ("/usr", "/proc", "/sys", "/dev", "/etc", "/run", *(f"/{name}" for name in _SYSTEM))
 _NOBODY = 65534
 _END_SECONDS = 10.0
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHM_BYTES = 64 * 1024**2
 _TMP = "/tmp"  # the sandbox's own, a directory of ours on the host
 
@@ -95,7 +96,8 @@ class BubblewrapSandbox:
                 workfiles.give(work, self._user)
                 workfiles.give(tmp, self._user)
             view = self._view(directory, python)
-            yield BubblewrapWorkspace(view, directory, self._root, python, limits, groups, self._user)
+            tools = [os.path.join(path, "bin") for path in self._read_only]
+            yield BubblewrapWorkspace(view, directory, self._root, python, limits, groups, self._user, tools)
 
     @cached_property
     def _program(self) -> str | None:
@@ -215,6 +217,7 @@ class BubblewrapWorkspace:
         limits: SandboxLimits,
         groups: tuple[str, ...],
         user: int | None,
+        tools: Sequence[str],
     ) -> None:
         self._view = view
         self._work = os.path.join(directory, "work")
@@ -224,6 +227,7 @@ class BubblewrapWorkspace:
         self._limits = limits
         self._groups = groups
         self._user = user
+        self._tools = tuple(tools)
         self._clock = workfiles.Clock()
 
     def write(self, texts: Mapping[str, str | None]) -> None:
@@ -239,7 +243,7 @@ class BubblewrapWorkspace:
         collect: Sequence[str] = (),
     ) -> Execution:
         """Run a command at the tree's root, in namespaces of its own that end with it."""
-        path = f"{self._python.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        path = ":".join([self._python.bin, *self._tools, _PATH])
         env: list[str] = []
         for name, value in processes.environment(f"{_TMP}/home", path).items():
             env += ["--setenv", name, value]

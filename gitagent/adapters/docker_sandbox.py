@@ -104,6 +104,10 @@ class DockerSandbox:
                 reasons.append(f"{url}: only local sockets and plain tcp are supported")
                 continue
             try:
+                if url.startswith("unix://"):
+                    with socket.socket(socket.AF_UNIX) as knock:  # the package would leak its own
+                        knock.settimeout(_KILL_SECONDS)
+                        knock.connect(url.removeprefix("unix://"))
                 api = docker.APIClient(base_url=url, timeout=_HTTP_SECONDS)
                 api.ping()
                 return api
@@ -181,13 +185,17 @@ class DockerWorkspace:
     def close(self) -> None:
         """Kill and remove the container, if it is still there."""
         container, self._container = self._container, ""
-        if self._lifeline is not None:
-            _hang_up(self._lifeline)
-            self._lifeline = None
         if container:
             # Whatever goes wrong here must not hide what went wrong before; the container ends by itself.
             with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException, OSError):
-                self._api.remove_container(container, force=True, v=True)
+                try:
+                    self._api.remove_container(container, force=True, v=True)
+                except docker.errors.APIError as error:
+                    if error.status_code == 409:  # the engine is at it already
+                        self._api.wait(container, timeout=_KILL_SECONDS, condition="removed")
+        if self._lifeline is not None:
+            _hang_up(self._lifeline)
+            self._lifeline = None
         self._api.close()  # only the connections at rest; others are made when needed
 
     def write(self, texts: Mapping[str, str | None]) -> None:
@@ -353,13 +361,22 @@ class DockerWorkspace:
         while True:
             found = self._api.exec_inspect(made)
             if not found["Running"] and found["ExitCode"] is not None:
-                if found["ExitCode"] == 137 and not self._is_alive():
+                if found["ExitCode"] == 137 and not self._answers():
                     break
                 return int(found["ExitCode"])
             if time.monotonic() > patience or not self._is_alive():
                 break
             time.sleep(0.01)
         raise SandboxError(f"the container of {self._image_name} ended in the middle of a command.", hint=_HINT)
+
+    def _answers(self) -> bool:
+        """Whether commands still run inside; the engine's own word comes a moment late when a container dies."""
+        try:
+            made = self._api.exec_create(self._container, ["true"], user=_RUNNER)["Id"]
+            self._api.exec_start(made)
+            return bool(self._api.exec_inspect(made)["ExitCode"] == 0)
+        except docker.errors.APIError:
+            return False
 
     def _is_alive(self) -> bool:
         try:

@@ -87,7 +87,8 @@ class UnsandboxedWorkspace:
     ) -> Execution:
         """Run a command at the tree's root behind a guardian that kills what it leaves.
 
-        /tmp is the host's own here: of it only files named `gitagent-…` are collected, and removed before and after.
+        /tmp is the host's own here: of it only files named `gitagent-…` are collected, and are removed before and
+        after.
         """
         self._clear(collect)
         stage = processes.staged(

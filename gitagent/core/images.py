@@ -94,7 +94,8 @@ def without_comments(text: str) -> str:
     out: list[str] = []
     at = 0
     token = re.compile(
-        r'"(?:[^"\\]|\\.)*"?|//[^\n]*|/\*.*?(?:\*/|\Z)|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]])', re.DOTALL
+        r'"(?:[^"\\]|\\.)*"?|//[^\n]*|/\*.*?(?:\*/|\Z)|,(?=(?:\s|//[^\n]*+|/\*(?>(?:(?!\*/).)*)\*/)*+[}\]])',
+        re.DOTALL,
     )
     for match in token.finditer(text):
         out.append(text[at : match.start()])

@@ -25,7 +25,7 @@ LIMITS = SandboxLimits(
 
 
 def docker_or_skip() -> Any:
-    """A sandbox of the test image; without it the test is skipped, or fails where GITAGENT_REQUIRE_DOCKER is set."""
+    """A sandbox of the test image; without it a skip, or a failure where GITAGENT_REQUIRE_DOCKER is set."""
     from gitagent.adapters.docker_sandbox import DockerSandbox
 
     sandbox = DockerSandbox(IMAGE, pull=False)
