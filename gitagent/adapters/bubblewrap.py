@@ -2,14 +2,16 @@
 
 import contextlib
 import hashlib
+import json
 import os
+import select
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from gitagent.adapters import processes, pythons, workfiles
+from gitagent.adapters import cgroups, processes, pythons, workfiles
 from gitagent.errors import SandboxError
 from gitagent.records import Execution, SandboxLimits
 
@@ -27,6 +29,8 @@ _ETC = (
 )
 _OWN_PLACES = ("/usr", "/proc", "/sys", "/dev", "/etc", "/run", *(f"/{name}" for name in _SYSTEM))
 _NOBODY = 65534
+_END_SECONDS = 10.0
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHM_BYTES = 64 * 1024**2
 _TMP = "/tmp"  # the sandbox's own, a directory of ours on the host
 
@@ -81,7 +85,7 @@ class BubblewrapSandbox:
         if not self._program:
             raise SandboxError("bubblewrap is not installed.", hint=_HINT)
         python = self._python
-        with workfiles.temporary("gitagent-bwrap-") as directory, processes.control_group(limits) as groups:
+        with workfiles.temporary("gitagent-bwrap-") as directory, cgroups.control_group(limits) as groups:
             for name in ("work", "tmp", "etc"):
                 os.mkdir(os.path.join(directory, name))
             work, tmp = os.path.join(directory, "work"), os.path.join(directory, "tmp")
@@ -92,7 +96,8 @@ class BubblewrapSandbox:
                 workfiles.give(work, self._user)
                 workfiles.give(tmp, self._user)
             view = self._view(directory, python)
-            yield BubblewrapWorkspace(view, directory, self._root, python, limits, groups, self._user)
+            tools = [os.path.join(path, "bin") for path in self._read_only]
+            yield BubblewrapWorkspace(view, directory, self._root, python, limits, groups, self._user, tools)
 
     @cached_property
     def _program(self) -> str | None:
@@ -181,6 +186,25 @@ def _parents(path: str) -> list[str]:
     return argv
 
 
+def _await_end(info: bytes) -> None:
+    """Wait until the namespace's first process is gone, and with it all others.
+
+    bwrap itself ends, or is killed, a moment before. `info` is what it wrote to --info-fd.
+    """
+    try:
+        pid = int(json.loads(info)["child-pid"])
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            if file.read().strip() != "bwrap":
+                return  # long gone, the number is another's by now
+        handle = os.pidfd_open(pid)
+    except (ValueError, LookupError, OSError):
+        return
+    try:
+        select.select([handle], [], [], _END_SECONDS)
+    finally:
+        os.close(handle)
+
+
 class BubblewrapWorkspace:
     """One tree in a host directory, shown to each command at the same path inside."""
 
@@ -193,6 +217,7 @@ class BubblewrapWorkspace:
         limits: SandboxLimits,
         groups: tuple[str, ...],
         user: int | None,
+        tools: Sequence[str],
     ) -> None:
         self._view = view
         self._work = os.path.join(directory, "work")
@@ -202,6 +227,7 @@ class BubblewrapWorkspace:
         self._limits = limits
         self._groups = groups
         self._user = user
+        self._tools = tuple(tools)
         self._clock = workfiles.Clock()
 
     def write(self, texts: Mapping[str, str | None]) -> None:
@@ -217,7 +243,7 @@ class BubblewrapWorkspace:
         collect: Sequence[str] = (),
     ) -> Execution:
         """Run a command at the tree's root, in namespaces of its own that end with it."""
-        path = f"{self._python.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        path = ":".join([self._python.bin, *self._tools, _PATH])
         env: list[str] = []
         for name, value in processes.environment(f"{_TMP}/home", path).items():
             env += ["--setenv", name, value]
@@ -229,15 +255,22 @@ class BubblewrapWorkspace:
             processes=self._limits.processes,
             grouped=bool(self._groups),
         )
-        ended = processes.run(
-            processes.joining(self._groups, [*self._view, *env, "--", *stage]),
-            env={"PATH": os.defpath},
-            cwd="/",
-            stdin=stdin,
-            timeout_seconds=timeout_seconds,
-            output_bytes=self._limits.output_bytes,
-            watch=self._over_disk,
-        )
+        told, tell = os.pipe()
+        try:
+            ended = processes.run(
+                cgroups.joining(self._groups, [*self._view, *env, "--info-fd", str(tell), "--", *stage]),
+                env={"PATH": os.defpath},
+                cwd="/",
+                stdin=stdin,
+                timeout_seconds=timeout_seconds,
+                output_bytes=self._limits.output_bytes,
+                watch=self._over_disk,
+                pass_fds=(tell,),
+            )
+        finally:
+            os.close(tell)
+            with open(told, "rb") as info:
+                _await_end(info.read())
         if ended.exit_code and ended.output.startswith("bwrap: "):
             raise SandboxError(f"bubblewrap failed: {ended.output.strip().split(chr(10))[0]}", hint=_HINT)
         return processes.execution(argv, ended, {path: self._collected(path) for path in collect})

@@ -8,13 +8,10 @@ the main process, so that all they started can be killed and the container goes 
 import contextlib
 import io
 import os
-import selectors
 import socket
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import IO, Any
 
@@ -22,6 +19,7 @@ import docker
 import docker.errors
 import requests.exceptions
 
+from gitagent.adapters import docker_streams as streams
 from gitagent.adapters import processes, workfiles
 from gitagent.adapters.engines import engines
 from gitagent.errors import SandboxError
@@ -36,7 +34,6 @@ _HOME = "/tmp/home"
 _RUNNER, _KEEPER = "65534:65534", "65533:65533"
 _HTTP_SECONDS = 60
 _KILL_SECONDS = 10.0
-_CHUNK = 64 * 1024
 
 # Each script waits for a line first: what an exec prints before we hold its raw stream could get lost in the
 # HTTP client's buffer.
@@ -86,7 +83,7 @@ class DockerSandbox:
         with tempfile.TemporaryFile(prefix="gitagent-tree-") as archive:
             with workfiles.temporary("gitagent-fill-") as directory:
                 fill(directory)
-                executable = _archive(directory, archive)
+                executable = streams.archive_of(directory, archive)
             workspace = DockerWorkspace(
                 self._api, image, self._image, limits, self._lifetime_seconds, archive, executable
             )
@@ -107,6 +104,10 @@ class DockerSandbox:
                 reasons.append(f"{url}: only local sockets and plain tcp are supported")
                 continue
             try:
+                if url.startswith("unix://"):
+                    with socket.socket(socket.AF_UNIX) as knock:  # the package would leak its own
+                        knock.settimeout(_KILL_SECONDS)
+                        knock.connect(url.removeprefix("unix://"))
                 api = docker.APIClient(base_url=url, timeout=_HTTP_SECONDS)
                 api.ping()
                 return api
@@ -138,19 +139,10 @@ class DockerSandbox:
                 return _digest(self._api.inspect_image(self._image))
             except (docker.errors.APIError, requests.exceptions.RequestException) as error:
                 raise SandboxError(
-                    f"the image {self._image} is not there and cannot be fetched: {_short(error)}. Nothing was run.",
+                    f"the image {self._image} is not there and cannot be fetched: {_short(error)}. "
+                    "Nothing was run.",
                     hint=f"docker pull {self._image}, or set another: `image` under [sandbox] in .gitagent.toml",
                 ) from error
-
-
-@dataclass(slots=True)
-class _Ended:
-    """An exec that ended: `out` is what it printed, `side` what it said beside that, both bounded."""
-
-    out: processes.Clipped
-    side: bytearray = field(default_factory=bytearray)
-    exit_code: int | None = None
-    timed_out: bool = False
 
 
 class DockerWorkspace:
@@ -193,14 +185,18 @@ class DockerWorkspace:
     def close(self) -> None:
         """Kill and remove the container, if it is still there."""
         container, self._container = self._container, ""
-        if self._lifeline is not None:
-            with contextlib.suppress(OSError):
-                self._lifeline.close()
-            self._lifeline = None
         if container:
             # Whatever goes wrong here must not hide what went wrong before; the container ends by itself.
             with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException, OSError):
-                self._api.remove_container(container, force=True, v=True)
+                try:
+                    self._api.remove_container(container, force=True, v=True)
+                except docker.errors.APIError as error:
+                    if error.status_code == 409:  # the engine is at it already
+                        self._api.wait(container, timeout=_KILL_SECONDS, condition="removed")
+        if self._lifeline is not None:
+            _hang_up(self._lifeline)
+            self._lifeline = None
+        self._api.close()  # only the connections at rest; others are made when needed
 
     def write(self, texts: Mapping[str, str | None]) -> None:
         """Replace files by whole new texts, keyed by path; None deletes. Only these files are sent."""
@@ -228,7 +224,7 @@ class DockerWorkspace:
             side_bytes=len(collect) * (workfiles.COLLECT_BYTES + 64),
         )
         seconds = time.monotonic() - started
-        files = _files(bytes(ended.side), collect)
+        files = streams.collected(bytes(ended.side), collect)
         if ended.timed_out and collect:
             again = self._exec(
                 ["sh", "-c", _RUN, "sh", str(workfiles.COLLECT_BYTES + 1), str(len(collect)), *collect, "true"],
@@ -236,7 +232,7 @@ class DockerWorkspace:
                 _KILL_SECONDS,
                 side_bytes=len(collect) * (workfiles.COLLECT_BYTES + 64),
             )
-            files = _files(bytes(again.side), collect)
+            files = streams.collected(bytes(again.side), collect)
         return Execution(
             argv=tuple(argv),
             exit_code=ended.exit_code,
@@ -316,11 +312,11 @@ class DockerWorkspace:
             self._manage(_DELETE, io.BytesIO(names), "removing files")
         if any(text is not None for text, _ in batch.values()):
             archive = io.BytesIO()
-            with _tar(archive) as tar:
+            with streams.new_tar(archive) as tar:
                 for path, (text, mtime) in batch.items():
                     if text is not None:
                         data = text.encode("utf-8", "surrogateescape")
-                        info = _entry(path, 0o755 if path in self._executable else 0o644, mtime)
+                        info = streams.new_member(path, 0o755 if path in self._executable else 0o644, mtime)
                         info.size = len(data)
                         tar.addfile(info, io.BytesIO(data))
             archive.seek(0)
@@ -341,8 +337,8 @@ class DockerWorkspace:
 
     def _exec(
         self, argv: Sequence[str], stdin: IO[bytes], timeout_seconds: float, *, side_bytes: int = 0
-    ) -> _Ended:
-        ended = _Ended(processes.Clipped(self._limits.output_bytes))
+    ) -> streams.Ended:
+        ended = streams.Ended(processes.Clipped(self._limits.output_bytes))
         deadline = time.monotonic() + timeout_seconds
         with _told(f"the container of {self._image_name}"):
             made = self._api.exec_create(self._container, list(argv), stdin=True, user=_RUNNER, workdir=_WORK)[
@@ -351,13 +347,13 @@ class DockerWorkspace:
             stream = self._api.exec_start(made, socket=True)
             try:
                 raw: socket.socket = stream._sock
-                ended.timed_out = not _converse(raw, stdin, ended, side_bytes, deadline)
+                ended.timed_out = not streams.converse(raw, stdin, ended, side_bytes, deadline)
                 if ended.timed_out:
                     self._kill_everything(raw, ended, side_bytes)
                 else:
                     ended.exit_code = self._exit_code(made)
             finally:
-                stream.close()
+                _hang_up(stream)
         return ended
 
     def _exit_code(self, made: str) -> int:
@@ -365,7 +361,7 @@ class DockerWorkspace:
         while True:
             found = self._api.exec_inspect(made)
             if not found["Running"] and found["ExitCode"] is not None:
-                if found["ExitCode"] == 137 and not self._is_alive():
+                if found["ExitCode"] == 137 and not self._answers():
                     break
                 return int(found["ExitCode"])
             if time.monotonic() > patience or not self._is_alive():
@@ -373,18 +369,27 @@ class DockerWorkspace:
             time.sleep(0.01)
         raise SandboxError(f"the container of {self._image_name} ended in the middle of a command.", hint=_HINT)
 
+    def _answers(self) -> bool:
+        """Whether commands still run inside; the engine's own word comes a moment late when a container dies."""
+        try:
+            made = self._api.exec_create(self._container, ["true"], user=_RUNNER)["Id"]
+            self._api.exec_start(made)
+            return bool(self._api.exec_inspect(made)["ExitCode"] == 0)
+        except docker.errors.APIError:
+            return False
+
     def _is_alive(self) -> bool:
         try:
             return bool(self._api.inspect_container(self._container)["State"]["Running"])
         except docker.errors.NotFound:
             return False
 
-    def _kill_everything(self, raw: socket.socket, ended: _Ended, side_bytes: int) -> None:
+    def _kill_everything(self, raw: socket.socket, ended: streams.Ended, side_bytes: int) -> None:
         """Kill all processes but the main one, which is another user's; if that fails, take a new container."""
         with contextlib.suppress(docker.errors.APIError):
             made = self._api.exec_create(self._container, ["sh", "-c", _KILL], user=_RUNNER)["Id"]
             self._api.exec_start(made)
-            if self._api.exec_inspect(made)["ExitCode"] == 0 and _converse(
+            if self._api.exec_inspect(made)["ExitCode"] == 0 and streams.converse(
                 raw, io.BytesIO(), ended, side_bytes, time.monotonic() + _KILL_SECONDS
             ):
                 return
@@ -392,111 +397,12 @@ class DockerWorkspace:
         self.start()
 
 
-def _converse(raw: socket.socket, stdin: IO[bytes], ended: _Ended, side_bytes: int, deadline: float) -> bool:
-    """Write `stdin` and read both streams until they end; False if the deadline came first.
-
-    The stream's frames: one byte says which (1 stdout, 2 stderr), bytes 4 to 8 how long (API, "Attach").
-    """
-    waiting = memoryview(b"\n")
-    header, left, kind = b"", 0, 0
-    raw.setblocking(False)
-    with selectors.DefaultSelector() as selector:
-        selector.register(raw, selectors.EVENT_READ | selectors.EVENT_WRITE)
-        while True:
-            left_seconds = deadline - time.monotonic()
-            if left_seconds <= 0:
-                return False
-            for _, events in selector.select(left_seconds):
-                if events & selectors.EVENT_WRITE:
-                    try:
-                        waiting = waiting[raw.send(waiting) :]
-                        waiting = waiting or memoryview(stdin.read(_CHUNK))
-                        if not waiting:
-                            selector.modify(raw, selectors.EVENT_READ)
-                            raw.shutdown(socket.SHUT_WR)
-                    except BlockingIOError:
-                        pass
-                    except OSError:  # it reads no more; what it says still counts
-                        selector.modify(raw, selectors.EVENT_READ)
-                if events & selectors.EVENT_READ:
-                    try:
-                        data = raw.recv(left and min(left, _CHUNK) or 8 - len(header))
-                    except BlockingIOError:
-                        continue
-                    if not data:
-                        return True
-                    if not left:
-                        header += data
-                        if len(header) == 8:
-                            kind, left = header[0], int.from_bytes(header[4:], "big")
-                            header = b""
-                        continue
-                    left -= len(data)
-                    if kind != 2:
-                        ended.out.add(data)
-                    elif not side_bytes:
-                        ended.out.add(data)
-                    elif len(ended.side) < side_bytes:
-                        ended.side += data
-
-
-def _files(side: bytes, paths: Sequence[str]) -> dict[str, bytes]:
-    """Reads `INDEX SIZE`, newline, the file's bytes, and so on, as far as it makes sense."""
-    found: dict[str, bytes] = {}
-    at = 0
-    while (end := side.find(b"\n", at, at + 40)) >= 0:
-        words = side[at:end].split()
-        if len(words) != 2 or not all(word.isdigit() for word in words):
-            break
-        index, size = int(words[0]), int(words[1])
-        data = side[end + 1 : end + 1 + size]
-        if index < len(paths) and len(data) == size and size <= workfiles.COLLECT_BYTES:
-            found[paths[index]] = data
-        at = end + 1 + size
-    return found
-
-
-def _tar(file: IO[bytes]) -> tarfile.TarFile:
-    # GNU's format holds names as the bytes they are.
-    return tarfile.open(
-        fileobj=file, mode="w", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape"
-    )
-
-
-def _entry(path: str, mode: int, mtime: int, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(path)
-    info.mode, info.mtime, info.type = mode, mtime, kind
-    info.uid = info.gid = 65534
-    return info
-
-
-def _archive(directory: str, file: IO[bytes]) -> set[str]:
-    """Write all below a directory as an archive, nothing of the host's owners in it; the executable files' paths."""
-    executable = set()
-    now = int(time.time())
-    waiting = [""]
-    with _tar(file) as tar:
-        while waiting:
-            at = waiting.pop()
-            with os.scandir(os.path.join(directory, at)) as entries:
-                for entry in sorted(entries, key=lambda entry: entry.name):
-                    path = os.path.join(at, entry.name)
-                    if entry.is_symlink():
-                        info = _entry(path, 0o777, now, tarfile.SYMTYPE)
-                        info.linkname = os.readlink(entry.path)
-                        tar.addfile(info)
-                    elif entry.is_dir():
-                        tar.addfile(_entry(path, 0o755, now, tarfile.DIRTYPE))
-                        waiting.append(path)
-                    elif entry.is_file():
-                        found = entry.stat()
-                        if found.st_mode & 0o100:
-                            executable.add(path)
-                        info = _entry(path, 0o755 if found.st_mode & 0o100 else 0o644, now)
-                        info.size = found.st_size
-                        with open(entry.path, "rb") as source:
-                            tar.addfile(info, source)
-    return executable
+def _hang_up(stream: Any) -> None:
+    """Close what `exec_start` and `attach_socket` gave: a wrapper, the socket in it and the response around it."""
+    for part in (getattr(stream, "_response", None), getattr(stream, "_sock", None), stream):
+        if part is not None:
+            with contextlib.suppress(OSError, ValueError):  # ValueError: closed already with another part
+                part.close()
 
 
 @contextlib.contextmanager

@@ -81,7 +81,10 @@ def find_python(repo: str, environ: Mapping[str, str] | None = None) -> str:
 
 @cache
 def describe(executable: str) -> Python:
-    """Ask an interpreter (or the root of a virtual environment) where it lives. Raises SandboxError if it is none."""
+    """Ask an interpreter (or the root of a virtual environment) where it lives.
+
+    Raises SandboxError if it is none.
+    """
     executable = os.path.abspath(os.path.expanduser(executable))
     if os.path.isdir(executable):
         executable = os.path.join(executable, "bin", "python3")

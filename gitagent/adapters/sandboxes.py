@@ -1,4 +1,4 @@
-"""Chooses where tests run: a container where an engine and the image are there, else bubblewrap, never nothing unasked."""
+"""Chooses where tests run: in a container, else in bubblewrap, and on the bare host only when asked to."""
 
 import os
 from collections.abc import Collection, Sequence

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from gitagent.adapters import processes, pythons, workfiles
+from gitagent.adapters import cgroups, processes, pythons, workfiles
 from gitagent.records import Execution, SandboxLimits
 
 _PASSED_ON = (
@@ -43,7 +43,7 @@ class UnsandboxedSandbox:
     def open(self, fill: Callable[[str], None], limits: SandboxLimits) -> Iterator["UnsandboxedWorkspace"]:
         """A fresh workspace in a temporary directory."""
         python = self._python
-        with workfiles.temporary("gitagent-none-") as directory, processes.control_group(limits) as groups:
+        with workfiles.temporary("gitagent-none-") as directory, cgroups.control_group(limits) as groups:
             for name in ("work", "home", "tmp"):
                 os.mkdir(os.path.join(directory, name))
             fill(os.path.join(directory, "work"))
@@ -87,7 +87,8 @@ class UnsandboxedWorkspace:
     ) -> Execution:
         """Run a command at the tree's root behind a guardian that kills what it leaves.
 
-        Of /tmp, which is the host's own here, the collected files are removed before and after.
+        /tmp is the host's own here: of it only files named `gitagent-…` are collected, and are removed before and
+        after.
         """
         self._clear(collect)
         stage = processes.staged(
@@ -99,7 +100,7 @@ class UnsandboxedWorkspace:
             grouped=bool(self._groups),
         )
         ended = processes.run(
-            processes.joining(self._groups, stage),
+            cgroups.joining(self._groups, stage),
             env=self._environment(),
             cwd=self._work,
             stdin=stdin,
@@ -127,16 +128,19 @@ class UnsandboxedWorkspace:
         return ""
 
     def _collected(self, path: str) -> bytes | None:
-        for root in (self._directory, "/tmp"):
-            if path.startswith(root + "/"):
-                return workfiles.read(root, path[len(root) + 1 :])
-        return None
+        if path.startswith(self._directory + "/"):
+            return workfiles.read(self._directory, path[len(self._directory) + 1 :])
+        return workfiles.read("/tmp", path.removeprefix("/tmp/")) if _is_ours(path) else None
 
     def _clear(self, collect: Sequence[str]) -> None:
         for path in collect:
-            if path.startswith("/tmp/") and not path.startswith(self._directory + "/"):
+            if _is_ours(path):
                 with contextlib.suppress(OSError):
                     os.unlink(path)
+
+
+def _is_ours(path: str) -> bool:
+    return os.path.dirname(path) == "/tmp" and os.path.basename(path).startswith("gitagent-")
 
 
 def _threads_now() -> int:

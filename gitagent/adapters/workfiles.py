@@ -5,6 +5,7 @@ read a host file nor write one.
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import stat
@@ -17,6 +18,7 @@ from gitagent.errors import SandboxError
 COLLECT_BYTES = 32 * 1024 * 1024
 """The largest result file brought back."""
 
+_STALE_SECONDS = 60.0
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -46,12 +48,36 @@ def parts(path: str) -> list[str]:
 
 @contextlib.contextmanager
 def temporary(prefix: str) -> Iterator[str]:
-    """A temporary directory only we can enter, removed at the end whatever was made of its permissions."""
+    """A temporary directory only we can enter, removed at the end whatever was made of its permissions.
+
+    It is locked while in use; those of a killed gitagent are not, and go when the next one is made.
+    """
+    _sweep(prefix)
     directory = os.path.realpath(tempfile.mkdtemp(prefix=prefix))
+    lock = os.open(directory, _DIRECTORY)
     try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield directory
     finally:
         remove(directory)
+        os.close(lock)
+
+
+def _sweep(prefix: str) -> None:
+    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+        for entry in entries:
+            if not entry.name.startswith(prefix):
+                continue
+            with contextlib.suppress(OSError):
+                found = entry.stat(follow_symlinks=False)
+                if found.st_uid != os.geteuid() or found.st_mtime > time.time() - _STALE_SECONDS:
+                    continue
+                lock = os.open(entry.path, _DIRECTORY)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    remove(entry.path)
+                finally:
+                    os.close(lock)
 
 
 def remove(directory: str) -> None:
@@ -153,11 +179,14 @@ def read(root: str, path: str) -> bytes | None:
             os.close(fd)
     except (OSError, ValueError):
         return None
-    with open(file, "rb") as opened:
+    try:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or found.st_size > COLLECT_BYTES:
             return None
-        return opened.read(COLLECT_BYTES)
+        with open(file, "rb", closefd=False) as opened:
+            return opened.read(COLLECT_BYTES)
+    finally:
+        os.close(file)
 
 
 def give(root: str, owner: int) -> None:

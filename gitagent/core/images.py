@@ -90,11 +90,12 @@ def is_image_name(text: str) -> bool:
 
 
 def without_comments(text: str) -> str:
-    """JSON from JSON with `//` and `/* */` comments and commas before a closing bracket; strings stay as they are."""
+    """JSON without `//` and `/* */` comments and commas before a closing bracket; strings stay as they are."""
     out: list[str] = []
     at = 0
     token = re.compile(
-        r'"(?:[^"\\]|\\.)*"?|//[^\n]*|/\*.*?(?:\*/|\Z)|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]])', re.DOTALL
+        r'"(?:[^"\\]|\\.)*"?|//[^\n]*|/\*.*?(?:\*/|\Z)|,(?=(?:\s|//[^\n]*+|/\*(?>(?:(?!\*/).)*)\*/)*+[}\]])',
+        re.DOTALL,
     )
     for match in token.finditer(text):
         out.append(text[at : match.start()])

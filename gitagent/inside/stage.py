@@ -3,16 +3,23 @@
 Run as `python -I -S -c SOURCE ORDER ARGV…`. ORDER is `NAME=NUMBER` pairs with spaces between: names of
 `resource.RLIMIT_*` in capitals, `user` the uid and gid to become.
 With `guard` (the pid of the parent) it does not become the command but its guardian: it adopts every orphan of the
-command and, when the command ends or SIGTERM comes, kills them all. Few imports: it runs before every command.
+command and, when the command ends or SIGTERM comes, kills them all. It imports little: it
+runs before every command.
 """
+
+from __future__ import annotations
 
 import os
 import resource
 import signal
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
-def main():
+
+def main() -> None:
     order = {name: int(value) for name, value in (pair.split("=") for pair in sys.argv[1].split())}
     argv = sys.argv[2:]
     if "guard" not in order:
@@ -35,7 +42,7 @@ def main():
     end(128 - code if code < 0 else code)
 
 
-def become(order, argv):
+def become(order: dict[str, int], argv: list[str]) -> NoReturn:
     for name, value in order.items():
         kind = getattr(resource, "RLIMIT_" + name, None)
         if kind is None:
@@ -53,17 +60,17 @@ def become(order, argv):
     try:
         os.execvp(argv[0], argv)
     except OSError as error:
-        sys.stderr.write("%s: %s\n" % (argv[0], error.strerror))
+        sys.stderr.write(f"{argv[0]}: {error.strerror}\n")
         sys.stderr.flush()
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
-def end(code):
+def end(code: int) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while True:
         family = descendants()
         for pid in family:
-            try:
+            try:  # noqa: SIM105  (contextlib would be one more import before every command)
                 os.kill(pid, signal.SIGKILL)
             except OSError:
                 pass
@@ -76,9 +83,9 @@ def end(code):
     os._exit(code)
 
 
-def descendants():
+def descendants() -> list[int]:
     """Every living process that came from us; empty where there is no /proc, and then the group is all we have."""
-    children = {}
+    children: dict[int, list[int]] = {}
     try:
         names = os.listdir("/proc")
     except OSError:
@@ -86,7 +93,7 @@ def descendants():
     for name in names:
         if name.isdigit():
             try:
-                with open("/proc/%s/stat" % name, "rb") as file:
+                with open(f"/proc/{name}/stat", "rb") as file:
                     state, parent = file.read().rpartition(b")")[2].split()[:2]
             except OSError:
                 continue
@@ -100,7 +107,7 @@ def descendants():
     return found
 
 
-def prctl(option, value):
+def prctl(option: int, value: int) -> None:
     try:
         import ctypes
 
