@@ -21,7 +21,7 @@ from gitagent.core.diffs.keys import key
 ItemKind = Literal["context", "removed", "added", "blank", "bare"]
 Use = Literal["kept", "differs", "dropped", "removed", "inserted", "gone", "present", "passed"]
 
-_DIFFERS, _EXTRA, _BARE_EXTRA, _PASSED, _PASSED_BLANK, _NEVER = 4, 4, 5, 3, 1, 99
+_DIFFERS, _EXTRA, _BARE_EXTRA, _PASSED, _PASSED_BLANK, _NEVER = 3, 5, 5, 3, 1, 99
 _APPLIED, _APPLIED_REMOVAL = 3, 5
 _MOST_STEPS, _MOST_PATHS, _MOST_ENDS = 6000, 200, 48
 
@@ -380,7 +380,7 @@ def _chosen(places: int, near: int | None) -> tuple[list[int], bool]:
         window = places >> low & ((1 << _MOST_ENDS) - 1)
         if window:
             return [low + at for at in _members(window)], True
-    out = []
+    out: list[int] = []
     while places and len(out) < _MOST_ENDS:
         lowest = places & -places
         out.append(lowest.bit_length() - 1)

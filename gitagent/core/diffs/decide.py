@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from gitagent.core.diffs.align import Alignment, Item, Path, Target, elides, items_of
+from gitagent.core.diffs.align import Alignment, Item, Path, Step, Target, elides, items_of
 from gitagent.core.diffs.keys import UNSEEN, bare, ending, indent_of, key
 from gitagent.core.diffs.lines import lines_of
 from gitagent.core.diffs.read import Hunk
 from gitagent.core.diffs.refusals import Refused, shown
 from gitagent.core.diffs.transport import Drift, carried, foreign, measured
 
-_MARGIN, _DEAREST, _AGREES = 2.0, 12, 2.0
+_MARGIN, _DEAREST, _AGREES, _DONE, _INTERRUPTED = 2.0, 12, 3.0, 3.0, 4.0
 _NO_NEWLINE = "whether the file should end in a newline is not certain"
 _ENDINGS = "which line ending the added lines should have is not certain"
 
@@ -208,6 +208,8 @@ def _fits(part: Part, file: File) -> tuple[list[Fit], bool]:
             fits += found
             crowded = crowded or (more and bool(found))
             lowest = min([lowest, *(fit.cost for fit in found)])
+    if whole := _applied_whole(part, file):
+        fits.append(whole)
     lowest = min((fit.cost for fit in fits), default=0.0)
     return _distinct([fit for fit in fits if fit.cost < lowest + _MARGIN], part, file), crowded
 
@@ -219,33 +221,106 @@ def _weight(text: str) -> int:
 
 
 def _fit(path: Path, part: Part, file: File, view: int) -> Fit | None:
+    """A path with its whole cost, or None if it only looks like a reading."""
     items, steps = part.items, path.steps
     cost = float(path.cost) + (1 if view == 2 else 0)
-    gone = False
-    for at, step in enumerate(steps):
+    done = any(step.use in ("gone", "present") for step in steps)
+    if done and not _done_already(path, items, file) or _repeats(path, items, file):
+        return None
+    for step in steps:
         if step.use == "differs" and step.item is not None:
             if key(items[step.item].text, 2) == key(file.target.lines[step.at], 2):
                 return None  # the same line mangled, which is another view's to say
             cost += 0 if _similar(items[step.item].text, file.target.lines[step.at]) else 2
-        elif step.use == "gone":
-            gone = True
-            # Nothing in the file tells of a removal done already but that its neighbours now touch.
-            around = [steps[near].use for near in (at - 1, at + 1) if 0 <= near < len(steps)]
-            alone = all(use in ("kept", "gone", "present") for use in around) and len(around) == 2
-            if not alone:
-                return None
+    cost += _INTERRUPTED * _interrupted(path)
     drift = measured(items, path, file.target.lines)
-    choices = [
-        step for step in steps if step.use in ("dropped", "inserted") and items[step.item or 0].kind != "added"
-    ]
-    if choices and not gone and path.counts() == part.sizes:
-        cost -= _AGREES
+    choices = any(
+        step.use in ("dropped", "inserted") and step.item is not None and items[step.item].kind != "added"
+        for step in steps
+    )
+    agrees = _AGREES if choices and not done and path.counts() == part.sizes else 0
+    cost -= agrees
     matched = [step for step in steps if step.use in ("kept", "removed", "present") and step.item is not None]
     evidence = sum(_weight(items[step.item].text) for step in matched if step.item is not None)
-    weak = path.cost > min(_DEAREST, 0.75 * evidence + 1)
+    weak = path.cost - agrees > min(_DEAREST, 0.75 * evidence + 1)
     first = next((step.at for step in steps if step.use != "inserted"), 0)
     last = max((step.at for step in steps), default=0)
     return Fit(cost + drift.cost(), path, drift, first, last, weak=weak)
+
+
+def _done_already(path: Path, items: list[Item], file: File) -> bool:
+    """Whether a reading by which some change is in the file already can be believed.
+
+    Nothing tells of a removal done already but that its neighbours touch, so everything else must fit, and
+    the removed lines must not be there.
+    """
+    steps = path.steps
+    if any(step.use in ("differs", "dropped", "passed") for step in steps):
+        return False
+    for side in (steps, steps[::-1]):
+        seen = False
+        for step in side:
+            if step.use == "gone" and not seen:
+                edge = 0 if side is steps else len(file.lines)
+                if step.at != edge:
+                    return False
+            if (
+                step.use in ("kept", "present", "removed")
+                and step.item is not None
+                and items[step.item].text.strip()
+            ):
+                seen = True
+    gone = [step for step in steps if step.use == "gone" and step.item is not None]
+    telling = [step for step in gone if step.item is not None and _weight(items[step.item].text) > 1]
+    around = set(file.target.lines[max(min(s.at for s in steps) - 60, 0) : max(s.at for s in steps) + 60])
+    there = [step for step in telling if step.item is not None and items[step.item].text in around]
+    present = any(step.use == "present" for step in steps)
+    return present or 2 * len(there) < max(len(telling), 1)
+
+
+def _interrupted(path: Path) -> bool:
+    """Whether lines of the file are passed over in the middle of what is added."""
+    before = ""
+    for at, step in enumerate(path.steps):
+        if step.use == "passed" and before == "inserted":
+            after = next((later.use for later in path.steps[at:] if later.use != "passed"), "")
+            if after == "inserted":
+                return True
+        before = before if step.use == "passed" else step.use
+    return False
+
+
+def _repeats(path: Path, items: list[Item], file: File) -> bool:
+    """Whether the path passes over just the lines that it adds beside them: they are there already."""
+    passed = [file.target.lines[step.at] for step in path.steps if step.use == "passed"]
+    if not passed:
+        return False
+    added = [items[step.item].text for step in path.steps if step.use == "inserted" and step.item is not None]
+    return [key(line, 2) for line in passed] == [key(line, 2) for line in added]
+
+
+def _applied_whole(part: Part, file: File) -> Fit | None:
+    """The reading by which the whole hunk is in the file already."""
+    items = [replace(item, kind="context") if item.kind == "added" else item for item in part.items]
+    items = [item for item in items if item.kind != "removed"]
+    if not any(item.text.strip() for item in items):
+        return None
+    alignment = Alignment(items, file.target, 0, 0)
+    if alignment.best() != 0:
+        return None
+    paths, _ = alignment.paths(0, part.start)
+    numbers = [at for at, item in enumerate(part.items) if item.kind != "removed"]
+    steps: list[Step] = []
+    for at, item in enumerate(part.items):
+        if item.kind == "removed":
+            steps.append(Step("gone", at, steps[-1].at + 1 if steps else paths[0].steps[0].at))
+        else:
+            step = paths[0].steps[numbers.index(at)]
+            steps.append(Step("present" if item.kind == "added" else "kept", at, step.at))
+    path = Path(0, steps)
+    if not _done_already(path, part.items, file):
+        return None
+    return Fit(_DONE, path, Drift(), steps[0].at, steps[-1].at)
 
 
 def _similar(one: str, other: str) -> bool:

@@ -120,20 +120,18 @@ def carried(items: list[Item], path: Path, lines: list[str], drift: Drift) -> tu
     written = {at: "" if items[at].kind == "blank" else items[at].text for at in numbers}
     if drift.none():
         return written, ""
-    spots = [step.at for step in path.steps]
-    indents = {indent_of(line) for line in lines[max(min(spots) - 200, 0) : max(spots) + 200] if line.strip()}
+    indents = _indented({indent_of(text) for text in written.values() if text.strip()}, drift, path, lines)
+    if indents is None:
+        return written, "how far to indent the added lines is not certain"
     out: dict[int, str] = {}
     doubt = ""
     for number, text in written.items():
         if not text.strip():
             out[number] = "" if drift.padded and not drift.unpadded else text
             continue
-        indent = _indented(indent_of(text), drift, indents)
-        if indent is None:
-            return written, "how far to indent the added lines is not certain"
         body, unsure = _body(text.lstrip(), number, items, path, lines, drift)
         doubt = doubt or unsure
-        out[number] = indent + body
+        out[number] = indents[indent_of(text)] + body
     return out, doubt
 
 
@@ -161,32 +159,36 @@ def _measure_body(text: str, line: str, drift: Drift) -> None:
         drift.inside = True
 
 
-def _indented(indent: str, drift: Drift, indents: set[str]) -> str | None:
-    """The file's indentation for an added line, None if the evidence allows several."""
-    if "\u00a0" in indent and any("\u00a0" not in their for _, their in drift.pairs + drift.removed_pairs):
-        indent = indent.replace("\u00a0", " ")
-    evidence = drift.removed_pairs or drift.pairs or drift.marker_pairs
+def _indented(wanted: set[str], drift: Drift, path: Path, lines: list[str]) -> dict[str, str] | None:
+    """The file's indentation for each of the hunk's that added lines have, None if the evidence allows several."""
+    evidence = drift.removed_pairs + drift.pairs
+    if any(dict(evidence)[mine] != their for mine, their in evidence):
+        evidence = drift.removed_pairs
+    known = dict(evidence)
+    evidence = evidence or drift.marker_pairs
     if all(mine == their for mine, their in evidence):
-        return indent
-    outs: set[str] = set()
-    if evidence is drift.marker_pairs:
-        outs.add(indent)  # only the context may be off
-    else:
-        known = {their for mine, their in evidence if mine == indent}
-        if len(known) == 1:
-            return known.pop()
-    for model in _models(evidence):
-        out = model(indent)
-        if out is not None:
-            outs.add(out)
-    if len(outs) > 1:
-        units = {len(other) for other in indents if other and other.strip(" ") == ""}
-        step = min(units, default=0)
-        likely = {out for out in outs if out in indents}
-        if not likely and step > 1:
-            likely = {out for out in outs if out.strip(" ") == "" and len(out) % step == 0}
-        outs = likely
-    return outs.pop() if len(outs) == 1 else None
+        return {indent: indent for indent in wanted}
+    if any(known[mine] != their for mine, their in evidence if mine in known):
+        return None
+    models = _models(evidence)
+    if not known:
+        models.append(lambda indent: indent)  # only the context may be off
+    outcomes: list[dict[str, str]] = []
+    for model in models:
+        outcome = {indent: known.get(indent, model(indent)) for indent in wanted}
+        whole = {mine: their for mine, their in outcome.items() if their is not None}
+        if len(whole) == len(wanted) and whole not in outcomes:
+            outcomes.append(whole)
+    if not outcomes and wanted <= set(known):
+        outcomes.append({indent: known[indent] for indent in wanted})
+    spots = [step.at for step in path.steps]
+    for reach in (0, 200):
+        if len(outcomes) > 1:
+            near = lines[max(min(spots) - reach, 0) : max(spots) + reach + 1]
+            indents = {indent_of(line) for line in near if line.strip()}
+            scores = [sum(their in indents for their in outcome.values()) for outcome in outcomes]
+            outcomes = [one for one, score in zip(outcomes, scores, strict=True) if score == max(scores)]
+    return outcomes[0] if len(outcomes) == 1 else None
 
 
 def _models(evidence: list[tuple[str, str]]) -> list[Callable[[str], str | None]]:
