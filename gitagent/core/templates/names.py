@@ -14,6 +14,7 @@ _MOST = 8
 def variables(src: Source, site: Site) -> Iterator[Edit]:
     """Another name in scope stands in for the one used."""
     scope = src.scope(site)
+    uses = src.uses(site)
     for node in site.nodes:
         if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
             continue
@@ -22,7 +23,7 @@ def variables(src: Source, site: Site) -> Iterator[Edit]:
         if called or node.id in src.imported or (node.id in _BUILTINS and node.id not in scope):
             continue
         others = [
-            (nearness * (0.5 + 0.5 * alike(node.id, name)), name)
+            (nearness * (0.3 * alike(node.id, name) + 0.7 * uses.fit(node.id, name, parent)), name)
             for name, nearness in scope.items()
             if name != node.id
             and (nearness >= 0.5 or (name.isupper() == node.id.isupper() and name not in src.imported))

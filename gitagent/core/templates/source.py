@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
 
+from gitagent.core.templates.uses import Uses
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Place = ast.stmt | ast.excepthandler
 
@@ -81,6 +83,7 @@ class Source:
             for child in ast.iter_child_nodes(node):
                 self.parents[child] = node
                 queue.append(child)
+        self._uses: dict[ast.AST | None, Uses] = {}
         self._scopes: dict[ast.AST | None, dict[str, float]] = {}
         self._units: dict[Site, list[tuple[int, int]]] = {}
 
@@ -203,6 +206,12 @@ class Source:
                 around = self.parents.get(around)
             self._scopes[key] = names
         return self._scopes[key]
+
+    def uses(self, site: Site) -> Uses:
+        """How the names of a statement's function (or module) are used there."""
+        if site.function not in self._uses:
+            self._uses[site.function] = Uses(site.function or self.tree)
+        return self._uses[site.function]
 
     def near(self, site: Site) -> list[str]:
         """The parameters and locals of the statement's function, in the order they are bound."""
