@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +22,12 @@ def control_group(limits: SandboxLimits) -> Iterator[tuple[str, ...]]:
     made: list[Path] = []
     try:
         made = _make_groups(limits)
-        yield tuple(str(group / "cgroup.procs") for group in made)
+        files = tuple(str(group / "cgroup.procs") for group in made)
+        # A delegated hierarchy may let us make groups and yet not move processes into them.
+        joined = (
+            not files or not subprocess.run(joining(files, ["true"]), check=False, capture_output=True).returncode
+        )
+        yield files if joined else ()
     finally:
         for group in made:
             _remove_group(group)
