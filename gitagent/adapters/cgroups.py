@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +22,12 @@ def control_group(limits: SandboxLimits) -> Iterator[tuple[str, ...]]:
     made: list[Path] = []
     try:
         made = _make_groups(limits)
-        yield tuple(str(group / "cgroup.procs") for group in made)
+        files = tuple(str(group / "cgroup.procs") for group in made)
+        # A delegated hierarchy may let us make groups and yet not move processes into them.
+        joined = (
+            not files or not subprocess.run(joining(files, ["true"]), check=False, capture_output=True).returncode
+        )
+        yield files if joined else ()
     finally:
         for group in made:
             _remove_group(group)
@@ -35,48 +41,48 @@ def joining(groups: Sequence[str], argv: Sequence[str]) -> list[str]:
     return ["/bin/sh", "-c", script, "sh", str(len(groups)), *groups, *argv]
 
 
-def _make_groups(limits: SandboxLimits) -> list[Path]:
-    try:
-        lines = Path("/proc/self/cgroup").read_text().split("\n")
-    except OSError:
-        return []
-    own = {
-        name: path
-        for _, names, path in (line.split(":", 2) for line in lines if line)
-        for name in names.split(",")
-    }
-    unified = _CGROUPS / "cgroup.controllers"
-    name = f"gitagent-{os.getpid()}-{os.urandom(4).hex()}"
+def planned(
+    membership: str, unified: bool, limits: SandboxLimits, name: str
+) -> list[tuple[Path, dict[str, int | str], dict[str, int | str]]]:
+    """The groups to make: where, what must be set in them, and what is set if it can be.
+
+    `membership` is the text of /proc/self/cgroup: lines of `NUMBER:CONTROLLERS:PATH`.
+    """
+    rows = [line.split(":", 2) for line in membership.split("\n") if line.count(":") >= 2]
+    own = {controller: path for _, controllers, path in rows for controller in controllers.split(",")}
     period = 100_000
     quota = max(int(limits.cpus * period), 1000)
-    if unified.exists():
-        # No processes beside groups inside a group: ours goes beside the one we are in.
+    if unified:
+        # A group with groups in it may hold no processes: ours goes beside the one we are in.
         at = _CGROUPS / os.path.dirname(own.get("", "/")).strip("/") / name
-        wanted = [
-            (
-                at,
-                {
-                    "memory.max": limits.memory_bytes,
-                    "pids.max": limits.processes,
-                    "cpu.max": f"{quota} {period}",
-                },
-                {"memory.swap.max": 0, "memory.oom.group": 0},
-            )
-        ]
-    else:
-        wanted = [
-            (
-                _CGROUPS / "memory" / own.get("memory", "/").strip("/") / name,
-                {"memory.limit_in_bytes": limits.memory_bytes},
-                {"memory.memsw.limit_in_bytes": limits.memory_bytes},
-            ),
-            (_CGROUPS / "pids" / own.get("pids", "/").strip("/") / name, {"pids.max": limits.processes}, {}),
-            (
-                _CGROUPS / "cpu" / own.get("cpu", "/").strip("/") / name,
-                {"cpu.cfs_period_us": period, "cpu.cfs_quota_us": quota},
-                {},
-            ),
-        ]
+        needed: dict[str, int | str] = {
+            "memory.max": limits.memory_bytes,
+            "pids.max": limits.processes,
+            "cpu.max": f"{quota} {period}",
+        }
+        return [(at, needed, {"memory.swap.max": 0})]
+    memory, pids, cpu = (
+        _CGROUPS / controller / own.get(controller, "/").strip("/") / name
+        for controller in ("memory", "pids", "cpu")
+    )
+    return [
+        (
+            memory,
+            {"memory.limit_in_bytes": limits.memory_bytes},
+            {"memory.memsw.limit_in_bytes": limits.memory_bytes},
+        ),
+        (pids, {"pids.max": limits.processes}, {}),
+        (cpu, {"cpu.cfs_period_us": period, "cpu.cfs_quota_us": quota}, {}),
+    ]
+
+
+def _make_groups(limits: SandboxLimits) -> list[Path]:
+    name = f"gitagent-{os.getpid()}-{os.urandom(4).hex()}"
+    try:
+        membership = Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    wanted = planned(membership, (_CGROUPS / "cgroup.controllers").exists(), limits, name)
     made: list[Path] = []
     try:
         for group, needed, welcome in wanted:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,14 +47,19 @@ class Python:
         return os.path.dirname(self.executable)
 
 
-def find_python(repo: str, environ: Mapping[str, str] | None = None) -> str:
+def find_python(repo: str, environ: Mapping[str, str] | None = None, *, tracked: Collection[str] = ()) -> str:
     """The interpreter of a project's own environment.
 
     $VIRTUAL_ENV, else `.venv` or `venv` in the repository, else a python3 on PATH that has pytest, else the one
-    that runs gitagent.
+    that runs gitagent. An environment among the `tracked` files came with the repository and is a stranger's:
+    merely starting it would run his code, so it is passed over.
     """
     environ = os.environ if environ is None else environ
-    places = [os.path.join(repo, ".venv"), os.path.join(repo, "venv")]
+    places = [
+        os.path.join(repo, name)
+        for name in (".venv", "venv")
+        if not any(path == name or path.startswith(name + "/") for path in tracked)
+    ]
     if active := environ.get("VIRTUAL_ENV"):
         places.insert(0, active)
     for place in places:
@@ -100,7 +105,8 @@ def describe(executable: str) -> Python:
         answer = json.loads(asked.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise SandboxError(
-            f"{executable} is no Python that runs.", hint="name the project's own: --python .venv/bin/python3"
+            f"{executable} is no Python that runs.",
+            hint="export GITAGENT_SANDBOX_PYTHON=/path/to/.venv/bin/python3",
         ) from error
     facts = json.dumps([answer["version"], answer["installed"]]).encode()
     prefix = answer["prefixes"][0]

@@ -98,7 +98,7 @@ class _Chooser:
 
     @cached_property
     def host_python(self) -> str:
-        return self.python or find_python(self.repository or os.getcwd())
+        return self.python or find_python(self.repository or os.getcwd(), tracked=self.paths)
 
     @cached_property
     def image_choice(self) -> tuple[images.ImageChoice | None, tuple[str, ...]]:

@@ -401,7 +401,16 @@ def test_pytest_runs_inside_and_its_junit_file_comes_back(sandbox: Any) -> None:
         "calc.py": "def add(a, b):\n    return a - b\n",
         "test_calc.py": "import calc\ndef test_add():\n    assert calc.add(1, 2) == 3\n",
     }
-    command = ["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [
+        "env",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1",
+        "python3",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+    ]
     with sandbox.open(tree(files), LIMITS) as workspace:
         root = sh(workspace, "pwd").output.strip()
         argv = [*command, f"--junitxml={root}/results.xml"]

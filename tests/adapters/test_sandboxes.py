@@ -117,10 +117,20 @@ def test_the_projects_own_environment_is_found_first(tmp_path: Path) -> None:
     assert find_python(repo, {"PATH": ""}) == f"{repo}/.venv/bin/python3"
 
 
+def test_an_environment_that_came_with_the_repository_is_never_started(tmp_path: Path) -> None:
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    hostile = tmp_path / ".venv/bin/python3"
+    hostile.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    hostile.chmod(0o755)
+    choice = choose("none", repository=str(tmp_path), paths=[".venv/bin/python3"])
+    assert choice.sandbox.identity().startswith("none:")
+    assert not (tmp_path / "started").exists()
+
+
 def test_without_one_a_python_on_the_path_that_has_pytest_is_taken_else_our_own(tmp_path: Path) -> None:
     fake = tmp_path / "python3"
-    for code, expected in ((0, str(fake)), (1, sys.executable)):
-        fake.write_text(f"#!/bin/sh\nexit {code}\n")
+    for script, expected in (("echo /bin/sh", "/bin/sh"), ("exit 1", sys.executable)):
+        fake.write_text(f"#!/bin/sh\n{script}\n")
         fake.chmod(0o755)
         assert find_python(str(tmp_path), {"PATH": str(tmp_path)}) == expected
     fake.write_text("no script at all")
