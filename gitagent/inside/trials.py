@@ -40,7 +40,7 @@ from typing import Any, NoReturn
 
 ROOT = os.path.realpath(os.getcwd())
 TOLD_BYTES = 256 * 1024
-FLOOR_SECONDS = 1.0
+FLOOR_SECONDS = 1.5
 TIMES_BASE = 5.0
 HUNG_SECONDS = 2.0
 SHOWN_OUTCOMES = 500
