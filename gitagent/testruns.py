@@ -78,7 +78,9 @@ def _results(
         return (), "no results were written"
     try:
         if command.reader == "junit":
-            return reading.read_junit(data), ""
+            found = reading.read_junit(data)
+            # Files of a directory come in no order of their own.
+            return tuple(sorted(found, key=lambda one: one.id)) if "*" in command.results else found, ""
         return reading.read_tap(data.decode("utf-8", "replace")), ""
     except RequestError as error:
         return (), str(error).rstrip(".")

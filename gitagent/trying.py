@@ -189,7 +189,7 @@ class _Forked:
                 return None
             self._base_seconds = float(cast(float, base["seconds"]))
             self._warm = cast(list[str], said.get(("warm", 0), {}).get("names", []))
-        if self._base_seconds is None:
+        if self._base_seconds is None or ("refused", 0) in said:
             self._workspace.write(before)
             return None
         trials = []

@@ -6,7 +6,7 @@ from gitagent.core.testing import WHOLE_SUITE
 from gitagent.errors import RequestError
 from gitagent.records import Execution, TestCommand
 from gitagent.testruns import run_tests
-from tests.proofs import run_of
+from tests.proofs import run_of, workspace
 
 CALC = {
     "calc.py": "def add(a, b):\n    return a - b\n",
@@ -153,8 +153,6 @@ def test_results_in_many_files_are_gathered_and_old_ones_are_not_believed() -> N
         reader="junit",
         results="./*/surefire-reports/TEST-*.xml",
     )
-    from tests.proofs import workspace
-
     with workspace(files) as opened:
         run = run_tests(opened, command, tree="", sandbox="", timeout_seconds=30)
     assert run.having("passed") == ("C.t1", "C.t2")

@@ -12,10 +12,10 @@ comes one JSON object:
     cwd_first     whether the root goes on the import path, as with `python -m pytest`
 
 Printed are lines `WORD [kind, {...}]`: `base` and `warm` (the modules that may be imported once) if
-`base_seconds` was null, then for each candidate `start` and `done`, and `end`. No code of the
-project is ever run in this process: each candidate has a child of its own, in its own process group, killed
-when its time is up. A child tells its results over a pipe, with a word that it got before any of the
-candidate's code ran; a child that ends without telling has failed.
+`base_seconds` was null, then for each candidate `start` and `done`, and `end`; `refused` if the tree cannot
+be written. No code of the project is ever run in this process: each candidate has a child of its own, in its
+own process group, killed when its time is up. A child tells its results over a pipe, with a word that it got
+before any of the candidate's code ran; a child that ends without telling has failed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from typing import Any, NoReturn
 
 ROOT = os.path.realpath(os.getcwd())
 TOLD_BYTES = 256 * 1024
-FLOOR_SECONDS = 1.0
+FLOOR_SECONDS = 1.5
 TIMES_BASE = 5.0
 HUNG_SECONDS = 2.0
 SHOWN_OUTCOMES = 500
@@ -383,10 +383,14 @@ def try_all(job: dict[str, Any], say: Callable[..., None], limit: float) -> None
             break
         say("start", number=number)
         try:
-            tree.put(texts)
-            told = run(job, texts, limit, False)
-        finally:
-            tree.restore(texts)
+            try:
+                tree.put(texts)
+                told = run(job, texts, limit, False)
+            finally:
+                tree.restore(texts)
+        except OSError as error:  # the tree is not ours to write
+            say("refused", reason=str(error))
+            return
         good = passes(told, job["red"])
         say("done", number=number, told=shown(told), passes=good)
         passed += good
@@ -396,25 +400,32 @@ def try_all(job: dict[str, Any], say: Callable[..., None], limit: float) -> None
 
 
 def try_warm(job: dict[str, Any], say: Callable[..., None], limit: float, base: dict[str, Any] | None) -> bool:
-    """Like `try_all` in a fork that has imported what the tests import; False if the tests mind."""
+    """Like `try_all` in a fork that has imported what the tests import; False if it did not come to that."""
+    source, channel = os.pipe()
     pid = os.fork()
     if pid == 0:
         code = 70
         try:
+            os.close(source)
             import_all(job["warm"])
             gc.collect()
             gc.freeze()
             if base is not None:
                 told = run(job, {}, limit, False)
                 if told.get("outcomes") != base.get("outcomes") or told.get("exit") != base.get("exit"):
-                    os._exit(3)
+                    os._exit(3)  # the tests mind
                 say("warm", names=job["warm"])
+            os.write(channel, b"!")
+            os.close(channel)
             try_all(job, say, limit)
             code = 0
         finally:
             os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    return not (os.WIFEXITED(status) and os.WEXITSTATUS(status) == 3)
+    os.close(channel)
+    begun = os.read(source, 1) == b"!"
+    os.close(source)
+    os.waitpid(pid, 0)
+    return begun
 
 
 def main() -> None:

@@ -143,7 +143,7 @@ NAME = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="￾￿"), max_size=30)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -173,7 +173,7 @@ def test_what_pytest_writes_is_read_back(
     assert {result.id: result.outcome for result in read_junit(of_pytest(written))} == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.binary(max_size=200) | TEXT.map(lambda text: f"<testsuite><testcase>{text}</testcase></testsuite>".encode())
 )
@@ -182,7 +182,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         assert all(result.id for result in read_junit(data))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(
         st.sampled_from(
