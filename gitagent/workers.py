@@ -86,6 +86,7 @@ class ModelWorker:
                 diff=applied.diff,
                 texts=applied.texts,
                 score=-float(number),
+                pattern=_what(task.instruction),
                 model_digest=self._model.digest,
                 prompt_digest=prompt.digest,
                 spending=reply.spending,
@@ -121,6 +122,15 @@ class ModelWorker:
             tuple(replace(item, line=item.line + moved) for item in task.suspects) if starts else task.suspects
         )
         return replace(task, first_line=first, excerpt=excerpt, suspects=suspects)
+
+
+def _what(instruction: str) -> str:
+    """The instruction in a few words: its first sentence, at most 60 characters, as a commit would begin."""
+    first = next((line.strip() for line in instruction.split("\n") if line.strip()), "")
+    sentence = re.split(r"(?<=[a-z0-9)])[.!?:](?:\s|$)", first, maxsplit=1)[0]
+    if re.match(r"[A-Z][a-z]+ ", sentence):
+        sentence = sentence[0].lower() + sentence[1:]
+    return sentence if len(sentence) <= 60 else sentence[:59].rstrip() + "…"
 
 
 def _applied(task: MicroTask, text: str, reply: Reply, prompt: microtasks.Prompt) -> diffs.Applied:

@@ -81,6 +81,20 @@ def test_a_diff_becomes_a_candidate_with_where_it_came_from() -> None:
     assert replied.spending == candidate.spending
 
 
+@pytest.mark.parametrize(
+    ("instruction", "pattern"),
+    [
+        ("Count the first item too. It is skipped.", "count the first item too"),
+        ("\n  HTTP errors in a.b are lost\nand more", "HTTP errors in a.b are lost"),
+        ("word " * 30, ("word " * 12)[:59].rstrip() + "…"),
+        ("", ""),
+    ],
+)
+def test_a_candidate_says_in_a_few_words_what_it_was_asked_for(instruction: str, pattern: str) -> None:
+    (candidate,), _, _ = answers(DIFF, asked=task(instruction=instruction))
+    assert candidate.pattern == pattern
+
+
 def test_the_same_task_asks_the_same_question() -> None:
     first, second = answers(DIFF), answers(DIFF)
     assert first[0] == second[0]
@@ -173,7 +187,7 @@ def test_a_new_file_comes_from_a_diff_or_a_fence() -> None:
         ),
         (f"```\n{TEXT}```", "changes nothing"),
         (DIFF.replace("shop/basket.py", "shop/other.py"), "shop/other.py"),
-        (DIFF.replace("total = 0", "summe = 0"), "basket.py"),
+        (DIFF.replace("self.items[1:]", "other.things"), "basket.py"),
     ],
 )
 def test_a_reply_that_is_no_usable_diff_is_refused_with_the_reason(reply: str, reason: str) -> None:

@@ -43,7 +43,7 @@ class OpenAIServer:
         model: str,
         *,
         api_key: str = "",
-        key_name: str = "OPENAI_API_KEY",
+        key_name: str = "GITAGENT_API_KEY",
         window: int = 4096,
         timeout_seconds: float = 300.0,
         tries: int = 4,

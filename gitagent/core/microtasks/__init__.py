@@ -97,11 +97,13 @@ def fit(
     window: int,
     answer_tokens: int,
     enough: int,
+    spare: int = 300,
     subject: str,
 ) -> Prompt:
     """A system message, a body that must go in whole, and those of the notes that fit, by priority.
 
-    Notes go in while the prompt stays within `enough` tokens and the window; each goes in whole or not at all.
+    Notes go in while the prompt stays within `enough` tokens, or they within `spare` where the body is long, and
+    all within the window; each goes in whole or not at all.
     Raises TooLargeError, naming the `subject`, if system, body and answer do not fit the window.
     """
 
@@ -113,11 +115,11 @@ def fit(
     kept, left_out = waiting, list[str]()
     messages, clean = built(kept)
     tokens = count(messages)
-    most = min(window - answer_tokens, enough)
-    if waiting and tokens > most:
+    if waiting and tokens > min(window - answer_tokens, enough):
         kept = []
         messages, clean = built(kept)
         tokens = count(messages)
+        most = min(window - answer_tokens, max(enough, tokens + spare))
         for note in waiting:
             longer, longer_clean = built([*kept, note])
             size = count(longer)
