@@ -23,7 +23,7 @@ Use = Literal["kept", "differs", "dropped", "removed", "inserted", "gone", "pres
 
 _DIFFERS, _EXTRA, _BARE_EXTRA, _PASSED, _PASSED_BLANK, _NEVER = 3, 5, 5, 3, 1, 99
 _APPLIED, _APPLIED_REMOVAL = 3, 5
-_MOST_STEPS, _MOST_PATHS, _MOST_ENDS = 6000, 200, 48
+_MOST_STEPS, _MOST_PATHS, _MOST_ENDS = 8000, 200, 120
 
 
 @dataclass(slots=True)
@@ -181,7 +181,7 @@ def _price(items: list[Item]) -> None:
         if item.kind == "blank":
             unmarked = not item.raw
             item.added_cost = (_NEVER, 2 if unmarked else 4, 1 if unmarked else 3)[sides]
-            item.dropped_cost = (1 if edge else 3) if sides < 2 else 5
+            item.dropped_cost = ((1 if unmarked else 2) if edge else 3) if sides < 2 else 5
             if sides == 1 and not edge:
                 item.dropped_cost = 5
         elif item.kind == "bare":

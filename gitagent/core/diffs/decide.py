@@ -12,6 +12,7 @@ from gitagent.core.diffs.refusals import Refused, shown
 from gitagent.core.diffs.transport import Drift, carried, foreign, measured
 
 _MARGIN, _DEAREST, _AGREES, _DONE, _INTERRUPTED = 2.0, 12, 3.0, 3.0, 4.0
+_SAMPLE = 100  # fits of one cost, enough to speak for those not looked at
 _NO_NEWLINE = "whether the file should end in a newline is not certain"
 _ENDINGS = "which line ending the added lines should have is not certain"
 
@@ -188,7 +189,7 @@ def _fits(part: Part, file: File) -> tuple[list[Fit], bool]:
     evidence = sum(_weight(item.text) for item in old)
     limit = min(_DEAREST, evidence) + 2
     fits: list[Fit] = []
-    crowded = False
+    levels: list[float] = []
     sets: list[list[int]] = []
     for view in (0, 1, 2):
         seen = [target.bits(item.text, view) for item in items]
@@ -206,11 +207,14 @@ def _fits(part: Part, file: File) -> tuple[list[Fit], bool]:
             paths, more = alignment.paths(cost, near)
             found = [fit for path in paths if (fit := _fit(path, part, file, view)) is not None]
             fits += found
-            crowded = crowded or (more and bool(found))
+            if more:
+                sure = [fit.cost for fit in found] if len(found) > _SAMPLE else []
+                levels.append(min(sure, default=float(cost)))
             lowest = min([lowest, *(fit.cost for fit in found)])
     if whole := _applied_whole(part, file):
         fits.append(whole)
     lowest = min((fit.cost for fit in fits), default=0.0)
+    crowded = any(level < lowest + _MARGIN for level in levels)
     return _distinct([fit for fit in fits if fit.cost < lowest + _MARGIN], part, file), crowded
 
 
@@ -320,7 +324,9 @@ def _applied_whole(part: Part, file: File) -> Fit | None:
     path = Path(0, steps)
     if not _done_already(path, part.items, file):
         return None
-    return Fit(_DONE, path, Drift(), steps[0].at, steps[-1].at)
+    # Added lines that all stand there, in place, are no chance; that nothing stands there may be one.
+    telling = any(item.kind == "added" and _weight(item.text) > 1 for item in part.items)
+    return Fit(0 if telling else _DONE, path, Drift(), steps[0].at, steps[-1].at)
 
 
 def _similar(one: str, other: str) -> bool:

@@ -21,6 +21,7 @@ _CLASSES = tuple(
     ("".join(sign for sign, plain_sign in TYPOGRAPHIC.items() if plain_sign == ascii_sign), ascii_sign)
     for ascii_sign in ("'", '"', "-")
 )
+_TELLING = 8  # indented lines of a file that show how it is indented
 _LONGEST_LINE = 400
 _PROSE = (".md", ".rst", ".txt", ".html", ".htm", ".tex", ".adoc", ".po", ".json", ".csv", ".xml", "")
 
@@ -306,7 +307,10 @@ def foreign(path: str, text: str, old: Sequence[str], added: Sequence[str]) -> s
     people; where the hunk's other lines have the plain form, it was not mangled and they are meant.
     """
     source = "".join(line for line in old if line[:1] in ("\t", " ") and line.strip())
-    if text and not source:
+    if not source and sum(text.count("\n" + blank) for blank in " \t") >= _TELLING:
+        widths = {len(indent_of(line)) for line in added if line[:1] == " " and line.strip()}
+        if widths and not re.search(rf"(?m)^ {{{min(widths)}}}\S", text):
+            return f"are indented by {min(widths)} blanks, which no line of the file is"
         tabs, blanks = _indented_with("\t", text), _indented_with(" ", text)
         if (blanks and not tabs and any(line[:1] == "\t" for line in added)) or (
             tabs and not blanks and any(line[:2] == "  " for line in added)
