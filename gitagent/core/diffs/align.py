@@ -122,16 +122,14 @@ _ELISION = re.compile(r"\s*(?:#|//|/\*|<!--|--|;|%)?\s*[\[(<]?\s*(?:\.{3,}|…)\
 _ONLY_DOTS = re.compile(r"\s*(?:#|//|/\*|<!--|--|;|%)?\s*[\[(<]?\s*(?:\.{3,}|…)\s*[\])>]?\s*(?:\*/|-->)?\s*$")
 
 
-def elides(line: str, target: Target) -> bool:
-    """Whether a line of a hunk stands for "and so on" (and for no such line of the file)."""
+def elides(line: str) -> bool:
+    """Whether a line of a hunk may stand for "and so on"."""
     if line[:1] in ("+", "-", "\\") or ("..." not in line and "…" not in line):
         return False
-    if not _ONLY_DOTS.match(line):
-        words = r"existing|rest|unchanged|other|remain|same|code|omitted|previous|more"
-        if not (_ELISION.match(line) and re.search(words, line, re.IGNORECASE)):
-            return False
-    text = line[1:] if line[:1] == " " else line
-    return not target.at(text, 1)
+    if _ONLY_DOTS.match(line):
+        return True
+    words = r"existing|rest|unchanged|other|remain|same|code|omitted|previous|more"
+    return bool(_ELISION.match(line) and re.search(words, line, re.IGNORECASE))
 
 
 def items_of(lines: list[str], first_number: int) -> list[Item]:

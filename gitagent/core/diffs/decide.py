@@ -84,6 +84,8 @@ def exactly(text: str, hunks: Sequence[Hunk]) -> str | None:
             return None
         out += lines[at:start] + new
         at = start + len(old)
+        if hunk.lines[-1][:1] != " " and at < len(lines):
+            return None  # as in git, a hunk that ends without context ends the file
         ends_bare = bool(new) and not new[-1].endswith("\n")
         if ends_bare and at < len(lines):
             return None
@@ -121,10 +123,6 @@ def patched(path: str, text: str, hunks: Sequence[Hunk]) -> str:
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     file = taken_apart(path, text[len(mark) :])
     parts = _parts(hunks, file)
-    for part in parts:
-        part.fits, part.crowded = _fits(part, file)
-        if part.fits and part.fits[0].weak:
-            part.fits = []
     _choose(parts, file)
     _spelled(parts, file)
     edits, late = _together(parts)
@@ -154,23 +152,34 @@ def _seen(lines: list[str], text: str) -> list[str]:
 
 
 def _parts(hunks: Sequence[Hunk], file: File) -> list[Part]:
+    """The hunks with their fits, cut where they say "and so on"."""
     out: list[Part] = []
     for number, hunk in enumerate(hunks, 1):
-        pieces: list[tuple[int, list[str]]] = [(0, [])]
-        for at, line in enumerate(_seen(hunk.lines, file.text)):
-            if elides(line, file.target):
-                pieces.append((at + 1, []))
-            else:
-                pieces[-1][1].append(line)
-        section, whole = hunk.section, len(pieces) == 1
-        for at, lines in pieces:
-            items = items_of(lines, hunk.line + 1 + at)
-            if any(item.kind in ("added", "removed") for item in items):
-                start = hunk.start - 1 if hunk.start and at == 0 else None
-                sizes = hunk.sizes if whole else None
-                out.append(Part(hunk, items, number, section, start, sizes))
-            context = [item.text for item in items if item.kind in ("context", "bare")]
-            section = context[-1] if context else section
+        lines = _seen(hunk.lines, file.text)
+        dots = [at for at, line in enumerate(lines) if elides(line)]
+        # Dots that the file has too may be just a line of it.
+        sure = [at for at in dots if not file.target.at(lines[at].strip(), 1)]
+        pieces = _pieces(number, hunk, lines, sure, file)
+        if dots != sure and not all(part.fits for part in pieces):
+            pieces = _pieces(number, hunk, lines, dots, file)
+        out += pieces
+    return out
+
+
+def _pieces(number: int, hunk: Hunk, lines: list[str], cuts: list[int], file: File) -> list[Part]:
+    out: list[Part] = []
+    section = hunk.section
+    for first, last in zip([0, *(at + 1 for at in cuts)], [*cuts, len(lines)], strict=True):
+        items = items_of(lines[first:last], hunk.line + 1 + first)
+        if any(item.kind in ("added", "removed") for item in items):
+            start = hunk.start - 1 if hunk.start and first == 0 else None
+            part = Part(hunk, items, number, section, start, None if cuts else hunk.sizes)
+            part.fits, part.crowded = _fits(part, file)
+            if part.fits and part.fits[0].weak:
+                part.fits = []
+            out.append(part)
+        context = [item.text for item in items if item.kind in ("context", "bare")]
+        section = context[-1].strip() if context else section
     return out
 
 
@@ -326,7 +335,11 @@ def _applied_whole(part: Part, file: File) -> Fit | None:
         return None
     # Added lines that all stand there, in place, are no chance; that nothing stands there may be one.
     telling = any(item.kind == "added" and _weight(item.text) > 1 for item in part.items)
-    return Fit(0 if telling else _DONE, path, Drift(), steps[0].at, steps[-1].at)
+    at_edge = (part.items[-1].kind == "added" and steps[-1].at == len(file.lines) - 1) or (
+        part.items[0].kind == "added" and steps[0].at == 0
+    )
+    cost = (-_DONE if at_edge else 0) if telling else _DONE
+    return Fit(cost, path, Drift(), steps[0].at, steps[-1].at)
 
 
 def _similar(one: str, other: str) -> bool:
