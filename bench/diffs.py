@@ -672,7 +672,11 @@ def two_equal_places(case: Case, rng: random.Random) -> Case | None:
     lines = lines_of(case.old)
     block = lines[hunk.at : hunk.at + hunk.sizes()[0]]
     one = replace(hunk, header=rng.choice(["@@", "@@ ... @@"]))
-    if len(block) < 3 or "".join(block) in case.old[len("".join(lines[: hunk.at])) + 1 :]:
+    if (
+        len(block) < 3
+        or not case.old.endswith("\n")
+        or "".join(block) in case.old[len("".join(lines[: hunk.at])) + 1 :]
+    ):
         return None
     return replace(case, old=case.old + "".join(block), hunks=(one,), sizes=case.sizes[:1])
 

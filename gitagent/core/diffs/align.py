@@ -23,7 +23,7 @@ Use = Literal["kept", "differs", "dropped", "removed", "inserted", "gone", "pres
 
 _DIFFERS, _EXTRA, _BARE_EXTRA, _PASSED, _PASSED_BLANK, _NEVER = 3, 5, 5, 3, 1, 99
 _APPLIED, _APPLIED_REMOVAL = 3, 5
-_MOST_STEPS, _MOST_PATHS, _MOST_ENDS = 6000, 200, 48
+_MOST_STEPS, _MOST_PATHS, _MOST_ENDS = 8000, 200, 120
 
 
 @dataclass(slots=True)
@@ -122,16 +122,14 @@ _ELISION = re.compile(r"\s*(?:#|//|/\*|<!--|--|;|%)?\s*[\[(<]?\s*(?:\.{3,}|…)\
 _ONLY_DOTS = re.compile(r"\s*(?:#|//|/\*|<!--|--|;|%)?\s*[\[(<]?\s*(?:\.{3,}|…)\s*[\])>]?\s*(?:\*/|-->)?\s*$")
 
 
-def elides(line: str, target: Target) -> bool:
-    """Whether a line of a hunk stands for "and so on" (and for no such line of the file)."""
+def elides(line: str) -> bool:
+    """Whether a line of a hunk may stand for "and so on"."""
     if line[:1] in ("+", "-", "\\") or ("..." not in line and "…" not in line):
         return False
-    if not _ONLY_DOTS.match(line):
-        words = r"existing|rest|unchanged|other|remain|same|code|omitted|previous|more"
-        if not (_ELISION.match(line) and re.search(words, line, re.IGNORECASE)):
-            return False
-    text = line[1:] if line[:1] == " " else line
-    return not target.at(text, 1)
+    if _ONLY_DOTS.match(line):
+        return True
+    words = r"existing|rest|unchanged|other|remain|same|code|omitted|previous|more"
+    return bool(_ELISION.match(line) and re.search(words, line, re.IGNORECASE))
 
 
 def items_of(lines: list[str], first_number: int) -> list[Item]:
@@ -181,7 +179,7 @@ def _price(items: list[Item]) -> None:
         if item.kind == "blank":
             unmarked = not item.raw
             item.added_cost = (_NEVER, 2 if unmarked else 4, 1 if unmarked else 3)[sides]
-            item.dropped_cost = (1 if edge else 3) if sides < 2 else 5
+            item.dropped_cost = ((1 if unmarked else 2) if edge else 3) if sides < 2 else 5
             if sides == 1 and not edge:
                 item.dropped_cost = 5
         elif item.kind == "bare":

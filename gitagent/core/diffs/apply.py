@@ -220,14 +220,21 @@ def _check_whole(path: str, patches: list[FilePatch]) -> None:
     """Refuse a last hunk that breaks off inside a change."""
     for hunk in (hunk for patch in patches for hunk in patch.hunks):
         last = hunk.lines[-1][:1] if hunk.lines else ""
-        if not hunk.open_end or hunk.sizes is None or last not in ("+", "-"):
+        if not hunk.open_end or last not in ("+", "-"):
             continue
-        old, new = hunk.tally()
-        less_old, less_new = hunk.sizes[0] - old, hunk.sizes[1] - new
-        short = less_old > 0 or less_new > 0
-        if short and (hunk.cut or less_old != less_new):
+        (old, new), sizes = hunk.tally(), hunk.sizes or (0, 0)
+        less_old, less_new = sizes[0] - old, sizes[1] - new
+        short = (less_old > 0 or less_new > 0) and (hunk.cut or less_old != less_new)
+        if short or (hunk.cut and _unfinished(hunk.lines[-1])):
             message = "the reply breaks off inside a hunk. Write the whole diff, with less context if it is long"
             raise Refused("truncated", path, message, line=hunk.line + len(hunk.lines))
+
+
+def _unfinished(line: str) -> bool:
+    """Whether a line looks cut off: a quote or bracket opened in it is not closed."""
+    opened = sum(line.count(sign) for sign in "([{") - sum(line.count(sign) for sign in ")]}")
+    ends_open = line.rstrip().endswith(("(", "[", "{"))
+    return line.count('"') % 2 == 1 or line.count("`") % 2 == 1 or (opened > 0 and not ends_open)
 
 
 def _made(path: str, patch: FilePatch, work: _Work) -> None:

@@ -12,6 +12,7 @@ from gitagent.core.diffs.refusals import Refused, shown
 from gitagent.core.diffs.transport import Drift, carried, foreign, measured
 
 _MARGIN, _DEAREST, _AGREES, _DONE, _INTERRUPTED = 2.0, 12, 3.0, 3.0, 4.0
+_SAMPLE = 100  # fits of one cost, enough to speak for those not looked at
 _NO_NEWLINE = "whether the file should end in a newline is not certain"
 _ENDINGS = "which line ending the added lines should have is not certain"
 
@@ -83,6 +84,8 @@ def exactly(text: str, hunks: Sequence[Hunk]) -> str | None:
             return None
         out += lines[at:start] + new
         at = start + len(old)
+        if hunk.lines[-1][:1] != " " and at < len(lines):
+            return None  # as in git, a hunk that ends without context ends the file
         ends_bare = bool(new) and not new[-1].endswith("\n")
         if ends_bare and at < len(lines):
             return None
@@ -120,10 +123,6 @@ def patched(path: str, text: str, hunks: Sequence[Hunk]) -> str:
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     file = taken_apart(path, text[len(mark) :])
     parts = _parts(hunks, file)
-    for part in parts:
-        part.fits, part.crowded = _fits(part, file)
-        if part.fits and part.fits[0].weak:
-            part.fits = []
     _choose(parts, file)
     _spelled(parts, file)
     edits, late = _together(parts)
@@ -153,23 +152,34 @@ def _seen(lines: list[str], text: str) -> list[str]:
 
 
 def _parts(hunks: Sequence[Hunk], file: File) -> list[Part]:
+    """The hunks with their fits, cut where they say "and so on"."""
     out: list[Part] = []
     for number, hunk in enumerate(hunks, 1):
-        pieces: list[tuple[int, list[str]]] = [(0, [])]
-        for at, line in enumerate(_seen(hunk.lines, file.text)):
-            if elides(line, file.target):
-                pieces.append((at + 1, []))
-            else:
-                pieces[-1][1].append(line)
-        section, whole = hunk.section, len(pieces) == 1
-        for at, lines in pieces:
-            items = items_of(lines, hunk.line + 1 + at)
-            if any(item.kind in ("added", "removed") for item in items):
-                start = hunk.start - 1 if hunk.start and at == 0 else None
-                sizes = hunk.sizes if whole else None
-                out.append(Part(hunk, items, number, section, start, sizes))
-            context = [item.text for item in items if item.kind in ("context", "bare")]
-            section = context[-1] if context else section
+        lines = _seen(hunk.lines, file.text)
+        dots = [at for at, line in enumerate(lines) if elides(line)]
+        # Dots that the file has too may be just a line of it.
+        sure = [at for at in dots if not file.target.at(lines[at].strip(), 1)]
+        pieces = _pieces(number, hunk, lines, sure, file)
+        if dots != sure and not all(part.fits for part in pieces):
+            pieces = _pieces(number, hunk, lines, dots, file)
+        out += pieces
+    return out
+
+
+def _pieces(number: int, hunk: Hunk, lines: list[str], cuts: list[int], file: File) -> list[Part]:
+    out: list[Part] = []
+    section = hunk.section
+    for first, last in zip([0, *(at + 1 for at in cuts)], [*cuts, len(lines)], strict=True):
+        items = items_of(lines[first:last], hunk.line + 1 + first)
+        if any(item.kind in ("added", "removed") for item in items):
+            start = hunk.start - 1 if hunk.start and first == 0 else None
+            part = Part(hunk, items, number, section, start, None if cuts else hunk.sizes)
+            part.fits, part.crowded = _fits(part, file)
+            if part.fits and part.fits[0].weak:
+                part.fits = []
+            out.append(part)
+        context = [item.text for item in items if item.kind in ("context", "bare")]
+        section = context[-1].strip() if context else section
     return out
 
 
@@ -188,7 +198,7 @@ def _fits(part: Part, file: File) -> tuple[list[Fit], bool]:
     evidence = sum(_weight(item.text) for item in old)
     limit = min(_DEAREST, evidence) + 2
     fits: list[Fit] = []
-    crowded = False
+    levels: list[float] = []
     sets: list[list[int]] = []
     for view in (0, 1, 2):
         seen = [target.bits(item.text, view) for item in items]
@@ -206,11 +216,14 @@ def _fits(part: Part, file: File) -> tuple[list[Fit], bool]:
             paths, more = alignment.paths(cost, near)
             found = [fit for path in paths if (fit := _fit(path, part, file, view)) is not None]
             fits += found
-            crowded = crowded or (more and bool(found))
+            if more:
+                sure = [fit.cost for fit in found] if len(found) > _SAMPLE else []
+                levels.append(min(sure, default=float(cost)))
             lowest = min([lowest, *(fit.cost for fit in found)])
     if whole := _applied_whole(part, file):
         fits.append(whole)
     lowest = min((fit.cost for fit in fits), default=0.0)
+    crowded = any(level < lowest + _MARGIN for level in levels)
     return _distinct([fit for fit in fits if fit.cost < lowest + _MARGIN], part, file), crowded
 
 
@@ -320,7 +333,13 @@ def _applied_whole(part: Part, file: File) -> Fit | None:
     path = Path(0, steps)
     if not _done_already(path, part.items, file):
         return None
-    return Fit(_DONE, path, Drift(), steps[0].at, steps[-1].at)
+    # Added lines that all stand there, in place, are no chance; that nothing stands there may be one.
+    telling = any(item.kind == "added" and _weight(item.text) > 1 for item in part.items)
+    at_edge = (part.items[-1].kind == "added" and steps[-1].at == len(file.lines) - 1) or (
+        part.items[0].kind == "added" and steps[0].at == 0
+    )
+    cost = (-_DONE if at_edge else 0) if telling else _DONE
+    return Fit(cost, path, Drift(), steps[0].at, steps[-1].at)
 
 
 def _similar(one: str, other: str) -> bool:

@@ -155,7 +155,7 @@ class _Reader:
             self.fence, self.prefix = "", ""
             self._leave()
             return True
-        if self.hunk is not None and line.startswith(" "):
+        if self.hunk is not None and not line.startswith("```"):
             return False
         self._leave()
         self.fence = fence.group(1)

@@ -21,6 +21,9 @@ _CLASSES = tuple(
     ("".join(sign for sign, plain_sign in TYPOGRAPHIC.items() if plain_sign == ascii_sign), ascii_sign)
     for ascii_sign in ("'", '"', "-")
 )
+# Two blanks for four, a tab for one to eight, and back.
+_RATIOS = ((1, 1), (1, 2), (2, 1), (1, 4), (4, 1), (1, 8), (8, 1), (1, 3), (3, 1))
+_TELLING = 8  # indented lines of a file that show how it is indented
 _LONGEST_LINE = 400
 _PROSE = (".md", ".rst", ".txt", ".html", ".htm", ".tex", ".adoc", ".po", ".json", ".csv", ".xml", "")
 
@@ -186,8 +189,11 @@ def _indented(wanted: set[str], drift: Drift, path: Path, lines: list[str]) -> d
         if len(outcomes) > 1:
             near = lines[max(min(spots) - reach, 0) : max(spots) + reach + 1]
             indents = {indent_of(line) for line in near if line.strip()}
-            scores = [sum(their in indents for their in outcome.values()) for outcome in outcomes]
-            outcomes = [one for one, score in zip(outcomes, scores, strict=True) if score == max(scores)]
+            fresh = [{their for mine, their in outcome.items() if mine not in known} for outcome in outcomes]
+            good = [one for one, new in zip(outcomes, fresh, strict=True) if new and new <= indents]
+            poor = [one for one, new in zip(outcomes, fresh, strict=True) if not new & indents]
+            if len(good) == 1 and len(good) + len(poor) == len(outcomes):
+                outcomes = good
     return outcomes[0] if len(outcomes) == 1 else None
 
 
@@ -213,8 +219,7 @@ def _models(evidence: list[tuple[str, str]]) -> list[Callable[[str], str | None]
 def _scales(one: str, other: str, evidence: list[tuple[str, str]]) -> list[Callable[[str], str | None]]:
     """Rules of the kind "n of these are m of those"."""
     out: list[Callable[[str], str | None]] = []
-    for n, m in ((1, 1), (1, 2), (1, 4), (1, 8), (1, 3), (2, 1), (4, 1), (8, 1), (3, 1), (4, 2), (2, 4), (8, 4), (4, 8),
-                 (2, 3), (3, 2), (3, 4), (4, 3)):  # fmt: skip
+    for n, m in _RATIOS:
         if one == other and n == m:
             continue
 
@@ -306,7 +311,10 @@ def foreign(path: str, text: str, old: Sequence[str], added: Sequence[str]) -> s
     people; where the hunk's other lines have the plain form, it was not mangled and they are meant.
     """
     source = "".join(line for line in old if line[:1] in ("\t", " ") and line.strip())
-    if text and not source:
+    if not source and sum(text.count("\n" + blank) for blank in " \t") >= _TELLING:
+        widths = {len(indent_of(line)) for line in added if line[:1] == " " and line.strip()}
+        if widths and not re.search(rf"(?m)^ {{{min(widths)}}}\S", text):
+            return f"are indented by {min(widths)} blanks, which no line of the file is"
         tabs, blanks = _indented_with("\t", text), _indented_with(" ", text)
         if (blanks and not tabs and any(line[:1] == "\t" for line in added)) or (
             tabs and not blanks and any(line[:2] == "  " for line in added)
