@@ -45,7 +45,7 @@ def main() -> int:
         if "runs" in wanted:
             contenders = [runs.floor(), runs.gitagent()]
             if options.peers:
-                contenders += peers.installed(Path(".cache") / "bench-peers")
+                contenders += peers.installed(Path(__file__).resolve().parent.parent / ".cache" / "bench-peers")
             else:
                 print("\npeers: left out; make bench ARGS=--peers installs and measures them")
             runs.report(sources, work, contenders, rounds=options.rounds)

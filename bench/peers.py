@@ -27,28 +27,31 @@ def installed(folder: Path) -> list[Contender]:
     return found
 
 
-def _from_python(folder: Path, package: str, script: str) -> str:
+def _from_python(folder: Path, script: str, *packages: str) -> str:
     path = folder / "bin" / script
     if not path.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, package], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+        subprocess.run([*pip, *packages], check=True, capture_output=True, stdin=subprocess.DEVNULL)
     return str(path)
 
 
 def _aider(folder: Path) -> Contender:
-    script = _from_python(folder, "aider-chat", "aider")
+    script = _from_python(folder, "aider", "aider-chat")
 
     def command(url: str, repository: Path, bug: Bug) -> Sequence[str]:
         quiet = ["--no-check-update", "--no-show-model-warnings", "--no-show-release-notes", "--no-gitignore"]
         quiet += ["--analytics-disable", "--no-detect-urls", "--no-suggest-shell-commands", "--no-pretty"]
-        return [script, "--model", "openai/scripted", "--yes-always", *quiet, "--message", bug.request]
+        # The way of editing that it chooses by itself for any model it knows.
+        words = [script, "--model", "openai/scripted", "--edit-format", "diff", "--yes-always", *quiet]
+        return [*words, "--message", bug.request]
 
     return Contender(name="aider", command=command, settings=_openai)
 
 
 def _mini_swe_agent(folder: Path) -> Contender:
-    script = _from_python(folder, "mini-swe-agent", "mini")
+    # Its model library imports mcp without asking for it.
+    script = _from_python(folder, "mini", "mini-swe-agent", "mcp")
 
     def command(url: str, repository: Path, bug: Bug) -> Sequence[str]:
         output = str(repository.parent / "home" / "trajectory.json")
@@ -86,4 +89,6 @@ def _codex(folder: Path) -> Contender:
 
 
 def _openai(url: str, home: Path) -> dict[str, str]:
-    return {"OPENAI_API_KEY": "none", "OPENAI_API_BASE": url, "OPENAI_BASE_URL": url}
+    own = {"OPENAI_API_KEY": "none", "OPENAI_API_BASE": url, "OPENAI_BASE_URL": url}
+    # Prices come with the package; where the network is closed, asking for newer ones would cost it seconds.
+    return own | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}

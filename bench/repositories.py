@@ -61,7 +61,7 @@ def test_the_rate_is_taken_off_{number}() -> None:
 
 def test_entries_are_settled_before_they_are_summed_{number}() -> None:
     entries = [Entry{number}("a", 10.0), Entry{number}("b", 20.0, day=2)]
-    assert balance_{number}(entries) == settle_{number}(10.0) + settle_{number}(20.0)
+    assert balance_{number}(entries) == round(settle_{number}(10.0) + settle_{number}(20.0), 2)
     assert busiest_{number}(entries) == 0
 """
 

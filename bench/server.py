@@ -133,7 +133,13 @@ def _answer(body: dict[str, Any], bugs: list[Bug]) -> Answer:
     )
     if shell is not None:
         return _through_a_shell(shell, _tool_results(body), bug)
+    if "commit message" in whole and "SEARCH/REPLACE" not in whole:
+        return Answer("fix: take the rate off")
     if "SEARCH/REPLACE" in whole:
+        if any(
+            bug.right in str(each.get("content")) for each in body["messages"] if each.get("role") == "assistant"
+        ):
+            return Answer("The rate is taken off again.")
         return Answer(
             f"{bug.path}\n```python\n<<<<<<< SEARCH\n{bug.wrong}\n=======\n{bug.right}\n>>>>>>> REPLACE\n```\n"
         )
