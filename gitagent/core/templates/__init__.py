@@ -96,6 +96,7 @@ _HINTS: tuple[tuple[str, float, tuple[str, ...]], ...] = (
 
 _FADE = 0.94  # each further edit of one family on one statement counts that much less
 _FLOOR = 0.08  # statements beside a suspect keep this share of the top suspicion
+_TOLD = 1.5  # an edit that brings in a name of the failure's message looks that much more natural
 _NAME = re.compile(r"[A-Za-z_]\w{2,}")
 
 
@@ -184,7 +185,7 @@ class _Queue:
         if self._told and edit.weight < 0.99:
             fresh = set(_NAME.findall(edit.new)) & self._told
             if fresh and not fresh <= set(_NAME.findall(self._src.text[edit.start : edit.end])):
-                return min(edit.weight * 1.25, 1.0)
+                return min(edit.weight * _TOLD, 1.0)
         return edit.weight
 
 

@@ -4,7 +4,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 
-from gitagent.core.templates.source import Edit, Site, Source, alike
+from gitagent.core.templates.source import Edit, Site, Source, alike, walked_names
 
 _KIN: tuple[tuple[str, ...], ...] = tuple(
     tuple(group.split())
@@ -155,12 +155,30 @@ def arguments(src: Source, site: Site) -> Iterator[Edit]:
         used = {src.segment(item) for item in node.args}
         if node.args and not isinstance(node.args[-1], (ast.GeneratorExp, ast.Starred)):
             at = src.span(node.args[-1])[1]
-            wanted = [*near, "None", "True", "False", "1", "0"]
-            for rank, name in enumerate([name for name in wanted if name not in used][:10]):
-                yield Edit(at, at, f", {name}", 0.4 - 0.02 * rank)
+            wanted = [*near[:10], *_sums(src, site), "None", "True", "False", "1", "0"]
+            for rank, name in enumerate([name for name in wanted if name not in used]):
+                yield Edit(at, at, f", {name}", 0.45 - 0.015 * min(rank, 20))
         elif not items:
             at = src.span(node)[1] - 1
             yield from (Edit(at, at, name, 0.4) for name in near[:6])
+
+
+def _sums(src: Source, site: Site) -> list[str]:
+    """Sums, indices and attributes that the function works with, nearest to the statement first."""
+    if site.function is None:
+        return []
+    near = set(src.near(site))
+    found: dict[str, int] = {}
+    for node in ast.walk(site.function):
+        if (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.left, (ast.Name, ast.Call))
+            and walked_names(node) & near
+        ):
+            text = src.one_line(node)
+            if text and not src.in_fstring(node):
+                found.setdefault(text, abs(node.lineno - site.node.lineno))
+    return sorted(found, key=lambda text: (found[text], text))[:6]
 
 
 def keywords(src: Source, site: Site) -> Iterator[Edit]:

@@ -8,18 +8,11 @@ from gitagent.core.templates.source import Edit, Site, Source, alike
 
 _LOOSE = (ast.Lambda, ast.IfExp, ast.NamedExpr, ast.Yield, ast.YieldFrom)
 _TYPES = (
-    "str",
-    "int",
-    "float",
-    "list",
-    "tuple",
-    "dict",
-    "set",
-    "bytes",
-    "bool",
-    "Mapping",
-    "Sequence",
-    "Iterable",
+    *("str", "int", "float", "list", "tuple", "dict", "set", "bytes", "bool", "frozenset", "slice", "complex"),
+    *("bytearray", "type", "range", "Mapping", "Sequence", "Iterable", "Decimal", "Path"),
+)
+_TRUE_OR_FALSE = frozenset(
+    ["isinstance", "issubclass", "hasattr", "callable", "any", "all", "bool", "startswith", "endswith"]
 )
 
 
@@ -225,7 +218,7 @@ def none_checks(src: Source, site: Site) -> Iterator[Edit]:
         bare, no = node, False
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             bare, no = node.operand, True
-        if isinstance(bare, (ast.Name, ast.Attribute, ast.Call, ast.Subscript)):
+        if isinstance(bare, (ast.Name, ast.Attribute, ast.Call, ast.Subscript)) and not _is_bool(bare):
             text = src.segment(bare)
             yield src.replace(node, f"{text} is None" if no else f"{text} is not None", weight)
             yield src.replace(node, f"len({text}) {'==' if no else '>'} 0", weight * 0.3)
@@ -263,6 +256,14 @@ def none_checks(src: Source, site: Site) -> Iterator[Edit]:
                         )
 
 
+def _is_bool(node: ast.expr) -> bool:
+    """Whether a call gives True or False whatever it is given, as far as its name tells."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+    return name in _TRUE_OR_FALSE or name.startswith(("is_", "has_"))
+
+
 def types(src: Source, site: Site) -> Iterator[Edit]:
     """`isinstance` asks for one type more, fewer, or another."""
     seen: dict[str, None] = {}
@@ -280,9 +281,9 @@ def types(src: Source, site: Site) -> Iterator[Edit]:
             asked = node.args[1]
             own = src.segment(asked)
             kinds = [src.segment(each) for each in asked.elts] if isinstance(asked, ast.Tuple) else [own]
-            for rank, name in enumerate([name for name in options if name not in kinds][:10]):
-                yield src.replace(asked, f"({', '.join([*kinds, name])})", 0.9 - 0.05 * rank)
-                yield src.replace(asked, name, 0.6 - 0.04 * rank)
+            for rank, name in enumerate([name for name in options if name not in kinds][:18]):
+                yield src.replace(asked, f"({', '.join([*kinds, name])})", 0.9 - 0.03 * rank)
+                yield src.replace(asked, name, 0.6 - 0.03 * rank)
             if len(kinds) > 1:
                 for gone in kinds:
                     yield src.replace(asked, f"({', '.join(k for k in kinds if k != gone)},)", 0.4)

@@ -119,7 +119,7 @@ def donors(src: Source, site: Site) -> Iterator[Edit]:
             isinstance(node, (ast.Call, ast.Attribute, ast.Subscript, ast.BinOp))
             and src.parents.get(node) is not None
         ):
-            if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)) or _within_joined(src, node):
+            if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)) or src.in_fstring(node):
                 continue
             text = src.one_line(node)
             parent = src.parents[node]
@@ -139,12 +139,3 @@ def donors(src: Source, site: Site) -> Iterator[Edit]:
             likely = sorted(pool, key=lambda text: (-alike(own, text) - 0.05 * min(pool[text], 4), text))
             for rank, text in enumerate([text for text in likely if text != own][:_MOST]):
                 yield src.replace(node, text, 0.7 - 0.06 * rank)
-
-
-def _within_joined(src: Source, node: ast.AST) -> bool:
-    around: ast.AST | None = node
-    while isinstance(around, (ast.expr, ast.keyword, ast.comprehension)):
-        if isinstance(around, ast.JoinedStr):
-            return True
-        around = src.parents.get(around)
-    return False

@@ -62,6 +62,11 @@ def alike(one: str, other: str) -> float:
     return SequenceMatcher(None, one.lower(), other.lower()).ratio()
 
 
+def walked_names(node: ast.AST) -> set[str]:
+    """The plain names a piece of code mentions."""
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
+
 class Source:
     """A parsed text. Raises SyntaxError or ValueError if it is no Python, or ends lines with a lone `\\r`."""
 
@@ -134,6 +139,15 @@ class Source:
         found = re.search(token, gap)
         return (start + found.start(), start + found.end()) if found else None
 
+    def in_fstring(self, node: ast.AST) -> bool:
+        """Whether a node stands inside an f-string, where places cannot be trusted before 3.12."""
+        around: ast.AST | None = node
+        while isinstance(around, (ast.expr, ast.keyword, ast.comprehension)):
+            if isinstance(around, ast.JoinedStr):
+                return True
+            around = self.parents.get(around)
+        return False
+
     # Edits
 
     def replace(self, node: ast.AST, new: str, weight: float = 1.0) -> Edit:
@@ -150,9 +164,12 @@ class Source:
     @cached_property
     def step(self) -> str:
         """What one level of indentation is in this file."""
-        for line in self._lines:
-            if line[:1] in {" ", "\t"} and line.strip():
-                return "\t" if line[0] == "\t" else " " * min(len(line) - len(line.lstrip(" ")), 4)
+        for node in self.all_nodes:
+            block = getattr(node, "body", None)
+            if isinstance(node, ast.stmt) and isinstance(block, list):
+                outer, inner = self.indent(node), self.indent(block[0])
+                if outer is not None and inner and inner.startswith(outer) and inner != outer:
+                    return inner[len(outer) :]
         return "    "
 
     def first_line(self, node: Place) -> int:

@@ -37,7 +37,20 @@ _SEPARATORS: dict[str, tuple[str, ...]] = {
     "\\n": ("", "\\r\\n", "\\n\\n"),
     "\\t": (" ",),
 }
+_REGEX = re.compile(r"\[[^\]\s]+\][+*?{]|\\[dwsbDWS]|\(\?|\)[+*?{]|\.[*+]|^\^|\w\$$")
 _PATTERN_EDITS: tuple[tuple[str, str, float], ...] = (
+    (r"\{(\d+)\}", r"{1,\1}", 0.8),
+    (r"\{(\d+)\}", r"{0,\1}", 0.6),
+    (r"\{(\d+)\}", r"{\1,}", 0.7),
+    (r"\{(\d+)\}", "+", 0.5),
+    (r"\{(\d+),(\d+)\}", r"{\1,}", 0.5),
+    (r"\[([^\]\^]+)\]", r"[\1-]", 0.5),
+    (r"\[([^\]\^]+)\]", r"[\1_]", 0.4),
+    (r"\[([^\]\^]+)\]", r"[\1.]", 0.4),
+    (r"\[([^\]\^]+)\]", r"[\1 ]", 0.4),
+    (r"\\w(?![^\[]*\])", r"[\\w-]", 0.5),
+    (r"\\w(?![^\[]*\])", r"[\\w.]", 0.4),
+    (r"\\s(?![+*])", r"\\s*", 0.5),
     (r"(?<!\\)\+(?!\?)", "*", 0.8),
     (r"(?<=[\])\w])\*(?!\?)", "+", 0.8),
     (r"(?<=[+*}])(?![?+])", "?", 0.5),
@@ -188,7 +201,7 @@ def regexes(src: Source, site: Site) -> Iterator[Edit]:
         call = src.parents[node]
         where = src.segment(call.func) if isinstance(call, ast.Call) else ""
         compiled = re.match(r"(re|regex)\.", where) is not None
-        if not found or not (compiled or "r" in found[1].lower()) or not re.search(r"[\\\[(^$*+?]", found[3]):
+        if not found or not (compiled or {"re", "regex"} & src.imported) or not _REGEX.search(found[3]):
             continue
         body, start = found[3], src.span(node)[0] + len(found[1]) + len(found[2])
         for old, new, weight in _PATTERN_EDITS:
