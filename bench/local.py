@@ -1,8 +1,7 @@
 """`python -m bench.local [PART...]`: what constrained decoding is good for and what it costs.
 
-Models with random weights, over vocabularies of 4 thousand, 32 thousand and 152 thousand tokens. What a random model
-says means nothing; that every bit of it applies, and how fast, holds for any model. docs/local-models.md quotes the
-tables.
+Models with random weights, over vocabularies of 4, 32 and 152 thousand tokens. What a random model says means
+nothing; that every bit of it applies, and how fast, holds for any model. docs/local-models.md quotes the tables.
 """
 
 import argparse
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from gitagent.adapters.llama.decoding import Sampler, draw
-from gitagent.adapters.llama.engine import Engine, resident_bytes
+from gitagent.adapters.llama.engine import Engine
 from gitagent.adapters.llama.installed import llama_cpp
 from gitagent.adapters.llama.resident import fastest_threads, release
 from gitagent.adapters.llama.worker import LlamaWorker
@@ -119,12 +118,13 @@ def applying(work: Path, count: int) -> None:
     """Whether every answer applies; the same models without a grammar beside it."""
     print(f"\n## Do answers apply? ({count} generations for each vocabulary)\n")
     print(
-        "| vocabulary | generations | candidates | `git apply` and replay agree | no change in budget | free: applies |"
+        "| vocabulary | answers | candidates | `git apply` and replay agree | tasks without one "
+        "| free answers that apply |"
     )
     print("|---|---|---|---|---|---|")
     git = Git(work / "git")
     for title, name in VOCABULARIES.items():
-        worker = LlamaWorker(model(work, name), threads=1, parallel=4, window=8192)
+        worker = LlamaWorker(model(work, name, context=16384), threads=1, parallel=4, window=16384)
         made = right = none = free = asked = 0
         for number, (task, text) in enumerate(tasks(count // 4, np.random.default_rng(1))):
             asked += 4
@@ -256,7 +256,7 @@ def _walk(engine: Engine, start: Any, most: int) -> tuple[list[float], list[floa
             token, _ = draw(logits, mask, 0.8, random)
             ended = token in engine.ends or not matcher.consume_token(token)
             draw_times.append(time.perf_counter() - middle)
-            if len(mask_times) == len(draw_times) and most == 400 and not said[-1:] == [-1]:
+            if len(mask_times) == len(draw_times) and most == 400 and said[-1:] != [-1]:
                 said += [*forced, token]
             if not ended:
                 continue
@@ -342,9 +342,7 @@ def parallel(work: Path, _: int) -> None:
         instruction="Mend this.",
         answer_tokens=160,
     )
-    print(
-        "\n| candidates of one task, prompt evaluation included | wall time | tokens | beside one |\n|---|---|---|---|"
-    )
+    print("\n| candidates of one task, its prompt included | wall time | tokens | beside one |\n|---|---|---|---|")
     walls: dict[int, float] = {}
     for count in (1, 8):
         worker = LlamaWorker(path, threads=threads, parallel=8)
@@ -410,9 +408,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gitagent-bench-") as folder:
         work = Path(options.keep or folder)
         work.mkdir(parents=True, exist_ok=True)
-        print(
-            f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors, {resident_bytes() / 1e6:.0f} MB at first"
-        )
+        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
         for part in options.parts or PARTS:
             PARTS[part](work, options.count)
             release()

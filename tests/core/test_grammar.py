@@ -8,8 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitagent.core.grammar import Bounds, Edit, Ground, as_gbnf, as_lark, as_vllm, grammar_of, ground_for, replay
-from gitagent.core.grammar.rules import Added, Grammar, Literal
+from gitagent.core.grammar import (
+    Bounds,
+    Edit,
+    Ground,
+    as_gbnf,
+    as_lark,
+    as_vllm,
+    fits,
+    grammar_of,
+    ground_for,
+    replay,
+    urged,
+)
+from gitagent.core.grammar.rules import Added, Grammar, Literal, Name
 from gitagent.errors import DiffError
 
 HOSTILE = [
@@ -185,14 +197,14 @@ def test_a_file_without_a_final_newline_can_keep_or_gain_one() -> None:
         ("@@ -1 +1 @@\n a\n", "changes nothing"),
         ("", "before its first change"),
         ("@@ -1 +1 @@\n-b\n", "may not go on"),
-        ("@@ -2 +2 @@\n-b\n", "may not go on"),
+        ("@@ -2 +2 @@\n-a\n", "may not go on"),
         ("-a\n", "may not go on"),
         ("@@ -1 +1 @@\n-a\n+" + "x" * 201 + "\n", "may not go on"),
         ("@@ -1 +1 @@\n-a\n+\x07\n", "may not go on"),
         ("@@ -1 +1 @@\n-a\n\\ No newline at end of file\n", "may not go on"),
         ("@@ -1 +1 @@\n-a\n@@ -1 +1 @@\n-a\n", "may not go on"),
         ("@@ -1 +1 @@\n-a\n-b", "stops inside a line"),
-        ("@@ -1 +1 @@\n-a\n" + "@@ -2 +2 @@\n", "may not go on"),
+        ("@@ -1 +1 @@\n-a\n@@ -2 +2 @@\n", "last hunk changes nothing"),
         ("@@ -1 +1 @@\n-a\n\n", "may not go on"),
     ],
 )
@@ -260,3 +272,32 @@ def test_the_diff_names_odd_paths_as_git_does(tmp_path: Path, path: str) -> None
     ground = ground_for(path, 1, "a\n", "a\n")
     edit = replay(ground, ground.head + "@@ -1 +1 @@\n-a\n+b\n")
     assert git_apply(tmp_path, path, "a\n", edit.diff, is_new=False) == b"b\n"
+
+
+def test_long_lines_are_not_asked_for_as_context_and_every_line_can_still_be_changed() -> None:
+    lines = ["short\n", "x" * 300 + "\n", "short 2\n", "y" * 300 + "\n", "end\n"]
+    ground = ground_of("".join(lines))
+    rules = grammar_of(ground).rules
+    assert rules["from_1_1"][0] == (Literal("@@ -2 +2 @@\n"), Name("lead_1_1"))
+    assert rules["from_1_2"][0] == (Literal("@@ -3 +3 @@\n"), Literal(" short 2\n"), Name("lead_1_3"))
+    for at in range(5):
+        assert any(name == f"lead_1_{at}" for name in rules)
+
+
+def test_an_answer_is_urged_on_as_its_tokens_run_out() -> None:
+    ground = ground_of("a\nb\n")
+    head = ground.head.encode()
+    assert urged(ground, head, 10, 100) == ""
+    assert urged(ground, head + b"@@ -1 +1 @@\n a\n", 60, 100) == ""
+    assert urged(ground, head + b"@@ -1 +1 @@\n a\n", 50, 100) == "change"
+    assert urged(ground, head + b"@@ -1 +1 @@\n a", 50, 100) == "stop walking"
+    assert urged(ground, head + b"@@ -1 +1 @@\n-a\n", 50, 100) == ""
+    assert urged(ground, head + b"@@ -1 +1 @@\n+long", 9, 100) == ""
+    assert urged(ground, head + b"@@ -1 +1 @@\n+long", 8, 100) == "end the line"
+    assert fits("change", b"-a")
+    assert not fits("change", b" b")
+    assert fits("stop walking", b"\n+")
+    assert not fits("stop walking", b"x\n ")
+    assert fits("end the line", b"\r\n")
+    assert not fits("end the line", b"\n+")
+    assert fits("", b"anything")

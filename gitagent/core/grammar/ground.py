@@ -15,11 +15,14 @@ class Bounds:
     """How much one answer may hold.
 
     `added_lines` is the most in one place, `line_characters` the longest added line without its newline.
+    Of the three lines of context before a change only as many are asked for as fit `context_characters`: they
+    come out of the answer's room.
     """
 
     hunks: int = 3
     added_lines: int = 60
     line_characters: int = 200
+    context_characters: int = 240
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

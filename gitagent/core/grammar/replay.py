@@ -88,7 +88,7 @@ def _step(path: _Path, line: str) -> None:
 
 def _enter(path: _Path, line: str) -> None:
     ground = path.ground
-    starts = range(path.at, max(len(ground.lines) - CONTEXT, 0) + 1)
+    starts = range(path.at, len(ground.lines) + 1)
     start = next((at for at in starts if line == ground.header(at)), None)
     if start is None:
         raise _astray(path, line)

@@ -97,13 +97,23 @@ def _keeping(ground: Ground, state: str, h: int, i: int) -> Alternatives:
 
 
 def _hunk(ground: Ground, h: int, i: int) -> Alternatives:
-    """A hunk that starts at line i: three lines of context, at the excerpt's own beginning as few as wanted."""
+    """A hunk that starts at line i: three lines of context, fewer if long; at the excerpt's own beginning any."""
     if i == 0:
         return ((Literal(ground.header(0)), Name(f"lead_{h}_0")),)
-    if i + CONTEXT > len(ground.lines) - ground.lacks_newline:
+    count = _context(ground, i)
+    if i + count > len(ground.lines) - ground.lacks_newline:
         return ()
-    context = (Literal(ground.marked(" ", at)) for at in range(i, i + CONTEXT))
-    return ((Literal(ground.header(i)), *context, Name(f"lead_{h}_{i + CONTEXT}")),)
+    context = (Literal(ground.marked(" ", at)) for at in range(i, i + count))
+    return ((Literal(ground.header(i)), *context, Name(f"lead_{h}_{i + count}")),)
+
+
+def _context(ground: Ground, i: int) -> int:
+    room = ground.bounds.context_characters
+    for count, line in enumerate(ground.lines[i : i + CONTEXT]):
+        room -= len(line)
+        if room < 0:
+            return count
+    return CONTEXT
 
 
 def _productive(rules: Mapping[str, Alternatives]) -> set[str]:
