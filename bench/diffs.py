@@ -504,9 +504,9 @@ def form_feed(case: Case, rng: random.Random) -> Case | None:
 @flaw
 def no_final_newline(case: Case, rng: random.Random) -> Case | None:
     """The file ends without a newline, and the diff does not say so."""
-    if not case.old.endswith("\n") or not (case.new or "").endswith("\n"):
+    if any(re.search(r"[^\n]\r?\n$", text) is None for text in (case.old, case.new or "")):
         return None
-    return replace(case, old=case.old[:-1], new=(case.new or "")[:-1])
+    return replace(case, old=case.old.rstrip("\r\n"), new=(case.new or "").rstrip("\r\n"))
 
 
 @flaw

@@ -224,7 +224,7 @@ def _check_whole(path: str, patches: list[FilePatch]) -> None:
             continue
         (old, new), sizes = hunk.tally(), hunk.sizes or (0, 0)
         less_old, less_new = sizes[0] - old, sizes[1] - new
-        short = (less_old > 0 or less_new > 0) and (hunk.cut or less_old != less_new)
+        short = (less_old > 0 or less_new > 0) and (hunk.cut or (hunk.fenced and less_old != less_new))
         if short or (hunk.cut and _unfinished(hunk.lines[-1])):
             message = "the reply breaks off inside a hunk. Write the whole diff, with less context if it is long"
             raise Refused("truncated", path, message, line=hunk.line + len(hunk.lines))

@@ -163,38 +163,77 @@ def _measure_body(text: str, line: str, drift: Drift) -> None:
 
 
 def _indented(wanted: set[str], drift: Drift, path: Path, lines: list[str]) -> dict[str, str] | None:
-    """The file's indentation for each of the hunk's that added lines have, None if the evidence allows several."""
+    """The file's indentation for each of the hunk's that added lines have, None if the evidence allows several.
+
+    Removed lines are marked as added ones are, so they are the better witnesses. Context lines may have lost
+    their marker or have a blank too many, all by themselves.
+    """
     evidence = drift.removed_pairs + drift.pairs
     if any(dict(evidence)[mine] != their for mine, their in evidence):
-        evidence = drift.removed_pairs
-    known = dict(evidence)
-    evidence = evidence or drift.marker_pairs
-    if all(mine == their for mine, their in evidence):
+        evidence = drift.removed_pairs or evidence
+    if all(mine == their for mine, their in evidence) and (evidence or not drift.marker_pairs):
         return {indent: indent for indent in wanted}
-    if any(known[mine] != their for mine, their in evidence if mine in known):
+    known = dict(drift.removed_pairs)
+    if any(known[mine] != their for mine, their in drift.removed_pairs):
         return None
-    models = _models(evidence)
-    if not known:
-        models.append(lambda indent: indent)  # only the context may be off
-    outcomes: list[dict[str, str]] = []
+    sure = any(mine or their for mine, their in drift.removed_pairs)
+    if sure:
+        known = dict(evidence)
+    near, wide = _indents(path, lines, 1), _indents(path, lines, 200)
+    if evidence and all(dict(evidence)[mine] == their for mine, their in evidence):
+        outcomes = _outcomes(_models(evidence), wanted, known)
+        if not outcomes and wanted <= set(dict(evidence)):
+            outcomes = [{indent: dict(evidence)[indent] for indent in wanted}]
+        if len(outcomes) == 1 and (sure or _likely(outcomes[0], wide)):
+            return outcomes[0]
+        if any(_likely(outcome, wide) for outcome in outcomes):
+            return _likeliest(outcomes, near, wide)
+        if sure:
+            return None
+    off = {len(their) - len(mine) for mine, their in drift.pairs + drift.marker_pairs}
+    shifts = {0} | {by + more for by in off for more in (-1, 0, 1)}
+    return _likeliest(_outcomes([_shift(by) for by in sorted(shifts)], wanted, {}), near, wide)
+
+
+def _indents(path: Path, lines: list[str], reach: int) -> set[str]:
+    spots = [step.at for step in path.steps]
+    around = lines[max(min(spots) - reach, 0) : max(spots) + reach + 1]
+    return {indent_of(line) for line in around if line.strip()}
+
+
+def _outcomes(
+    models: list[Callable[[str], str | None]], wanted: set[str], known: dict[str, str]
+) -> list[dict[str, str]]:
+    out: list[dict[str, str]] = []
     for model in models:
         outcome = {indent: known.get(indent, model(indent)) for indent in wanted}
         whole = {mine: their for mine, their in outcome.items() if their is not None}
-        if len(whole) == len(wanted) and whole not in outcomes:
-            outcomes.append(whole)
-    if not outcomes and wanted <= set(known):
-        outcomes.append({indent: known[indent] for indent in wanted})
-    spots = [step.at for step in path.steps]
-    for reach in (0, 200):
-        if len(outcomes) > 1:
-            near = lines[max(min(spots) - reach, 0) : max(spots) + reach + 1]
-            indents = {indent_of(line) for line in near if line.strip()}
-            fresh = [{their for mine, their in outcome.items() if mine not in known} for outcome in outcomes]
-            good = [one for one, new in zip(outcomes, fresh, strict=True) if new and new <= indents]
-            poor = [one for one, new in zip(outcomes, fresh, strict=True) if not new & indents]
-            if len(good) == 1 and len(good) + len(poor) == len(outcomes):
-                outcomes = good
-    return outcomes[0] if len(outcomes) == 1 else None
+        if len(whole) == len(wanted) and whole not in out:
+            out.append(whole)
+    return out
+
+
+def _likely(outcome: dict[str, str], indents: set[str]) -> bool:
+    """Whether the least indented of the lines stands where some line of the file stands."""
+    return not outcome or min(outcome.values(), key=len) in indents
+
+
+def _likeliest(outcomes: list[dict[str, str]], near: set[str], wide: set[str]) -> dict[str, str] | None:
+    """The only outcome that looks like the file, close by or else farther away."""
+    for indents in (near, wide):
+        likely = [outcome for outcome in outcomes if _likely(outcome, indents)]
+        if likely:
+            return likely[0] if len(likely) == 1 else None
+    return None
+
+
+def _shift(by: int) -> Callable[[str], str | None]:
+    def rule(indent: str) -> str | None:
+        if indent.strip(" "):
+            return None
+        return " " * (len(indent) + by) if len(indent) + by >= 0 else None
+
+    return rule
 
 
 def _models(evidence: list[tuple[str, str]]) -> list[Callable[[str], str | None]]:
