@@ -19,6 +19,8 @@ COLLECT_BYTES = 32 * 1024 * 1024
 """The largest result file brought back."""
 
 _STALE_SECONDS = 60.0
+_MEMORY = "/dev/shm"
+_PLENTY_BYTES = 4 * 1024**3
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -52,8 +54,9 @@ def temporary(prefix: str) -> Iterator[str]:
 
     It is locked while in use; those of a killed gitagent are not, and go when the next one is made.
     """
-    _sweep(prefix)
-    directory = os.path.realpath(tempfile.mkdtemp(prefix=prefix))
+    place = _place()
+    _sweep(place, prefix)
+    directory = os.path.realpath(tempfile.mkdtemp(prefix=prefix, dir=place))
     lock = os.open(directory, _DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -63,8 +66,26 @@ def temporary(prefix: str) -> Iterator[str]:
         os.close(lock)
 
 
-def _sweep(prefix: str) -> None:
-    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+def _place() -> str:
+    """Where workspaces are made: $TMPDIR if set, else memory if it is plentiful, else the disk.
+
+    Thousands of small files are written for every fresh workspace, which some disks take seconds for.
+    """
+    disk = tempfile.gettempdir()
+    if os.environ.get("TMPDIR") or disk not in ("/tmp", "/var/tmp"):
+        return disk
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        found = os.statvfs(_MEMORY)
+        with open("/proc/meminfo", encoding="ascii") as file:
+            available = int(next(line for line in file if line.startswith("MemAvailable:")).split()[1]) * 1024
+        room = min(found.f_bavail * found.f_frsize, available)
+        if room >= _PLENTY_BYTES and not found.f_flag & os.ST_NOEXEC and os.access(_MEMORY, os.W_OK):
+            return _MEMORY
+    return disk
+
+
+def _sweep(place: str, prefix: str) -> None:
+    with contextlib.suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
             if not entry.name.startswith(prefix):
                 continue

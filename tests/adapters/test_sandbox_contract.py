@@ -5,7 +5,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 import uuid
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from gitagent.adapters import workfiles
 from gitagent.errors import SandboxError
 from tests.adapters.sandboxing import LIMITS, alive, sandbox_of, tree
 
@@ -346,7 +346,7 @@ def test_many_files_that_together_are_too_large_end_the_command(box: Any) -> Non
 
 
 def test_the_workspace_is_gone_after_an_error_in_it(sandbox: Any) -> None:
-    before = set(os.listdir(tempfile.gettempdir()))
+    before = set(os.listdir(workfiles._place()))
     marker = f"7{uuid.uuid4().int % 10**7}"
 
     def fail() -> None:
@@ -358,18 +358,18 @@ def test_the_workspace_is_gone_after_an_error_in_it(sandbox: Any) -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert alive(marker) == []
-    assert [name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith("gitagent-")] == []
+    assert [name for name in set(os.listdir(workfiles._place())) - before if name.startswith("gitagent-")] == []
 
 
 def test_an_error_of_fill_is_told_as_it_is_and_nothing_is_left(sandbox: Any) -> None:
-    before = set(os.listdir(tempfile.gettempdir()))
+    before = set(os.listdir(workfiles._place()))
 
     def fill(directory: str) -> None:
         raise ValueError(directory)
 
     with pytest.raises(ValueError), sandbox.open(fill, LIMITS):
         pytest.fail("opened")
-    assert [name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith("gitagent-")] == []
+    assert [name for name in set(os.listdir(workfiles._place())) - before if name.startswith("gitagent-")] == []
 
 
 def test_when_we_are_killed_the_command_is_killed_too(sandbox: Any, tmp_path: Path) -> None:
