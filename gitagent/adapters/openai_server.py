@@ -119,7 +119,7 @@ class OpenAIServer:
             )
         fields: dict[str, Any] = {
             "model": self.name,
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "messages": _plain(messages),
             "max_tokens": answer_tokens,
             "temperature": temperature,
             "seed": seed,
@@ -180,8 +180,8 @@ class OpenAIServer:
         import openai
 
         root = re.sub(r"/v\d+$", "", self._base_url)
-        plain = [{"role": message.role, "content": message.content} for message in messages]
-        text = "\n".join(message.content for message in messages)
+        plain = _plain(messages)
+        text = "\n".join(message["content"] for message in plain)
         body = {"model": self.name, "messages": plain, "content": text, "add_special": True}
         try:
             told = self._ready().post(f"{root}/tokenize", cast_to=object, body=body, options={"timeout": 10.0})
@@ -238,6 +238,7 @@ class OpenAIServer:
                 if answer is None:
                     self._streams = False  # it answered, but not as a stream
                     continue
+                answer.text = _whole_characters(answer.text)
                 # A stream without its last piece broke off, unless this server never sends one.
                 if answer.finish or answer.text == unfinished:
                     answer.calls = calls
@@ -344,6 +345,15 @@ class _Answer:
             self.prompt_tokens = int(_number(usage.get("prompt_tokens"))) or self.prompt_tokens
             self.answer_tokens = int(_number(usage.get("completion_tokens"))) or self.answer_tokens
             self.dollars = _number(usage.get("cost")) or self.dollars  # what OpenRouter charges
+
+
+def _plain(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": _whole_characters(message.content)} for message in messages]
+
+
+def _whole_characters(text: str) -> str:
+    """A text that can be sent and stored: halves of a character are put together, or marked as lost."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _estimated(messages: Sequence[Message]) -> int:

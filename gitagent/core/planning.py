@@ -125,7 +125,7 @@ def facts(findings: Findings, files: Sequence[str], read: Callable[[str], str | 
     if suspects:
         notes.append(Note(title="Lines under suspicion, most first", text="\n".join(suspects), priority=2))
     if files:
-        shown = files[:12]
+        shown = [path for path in files if path.isprintable()][:12]
         more = f", {len(shown)} of {len(files)}" if len(files) > len(shown) else ""
         notes.append(Note(title=f"Files, most likely first{more}", text="\n".join(shown), priority=3))
     return tuple(notes)
@@ -137,7 +137,8 @@ def failures(red: Sequence[TestResult], most: int = 3) -> tuple[Note, ...]:
     for place, result in enumerate(red[:most]):
         more = f" (one of {len(red)})" if len(red) > most and place == 0 else ""
         text = assertion(result.message) or "no message"
-        notes.append(Note(title=f"Failing test {shortened(result.id, 160)}{more}", text=text, priority=1))
+        name = shortened(" ".join(result.id.split()), 160)
+        notes.append(Note(title=f"Failing test {name}{more}", text=text, priority=1))
     return tuple(notes)
 
 

@@ -92,6 +92,18 @@ def test_a_field_the_server_refuses_is_left_out_for_the_rest_of_the_run(field: s
     assert ("max_completion_tokens" in bodies[1]) == (field == "max_tokens")
 
 
+def test_halves_of_characters_are_put_together_or_marked_as_lost() -> None:
+    pieces = ["\\ud83d", "\\ude00 and \\ud83d"]
+    stream = "".join(
+        f'data: {{"choices": [{{"index": 0, "delta": {{"content": "{piece}"}}}}]}}\n\n' for piece in pieces
+    )
+    stream += 'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+    with ScriptedServer([Answer(raw=stream, headers={"Content-Type": "text/event-stream"})]) as server:
+        reply = model(server).reply((Message(role="user", content="caf\udce9"),), answer_tokens=50)
+        assert server.chats[0].prompt == "caf\ufffd"
+    assert reply.text.encode().decode().startswith("\U0001f600 and")
+
+
 def test_a_schema_is_asked_for_strictly() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     with ScriptedServer(['{"a": "b"}']) as server:

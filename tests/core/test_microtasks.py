@@ -450,6 +450,13 @@ def test_what_is_no_secret_stays(text: str) -> None:
     assert redact(text).text == text
 
 
+def test_bytes_that_are_no_text_are_kept_from_the_model_and_put_back() -> None:
+    text = "name = '\udce9\udce8' # \udcff\n"
+    clean = redact(text)
+    assert clean.text == "name = '[bytes 1]' # [bytes 2]\n"
+    assert clean.restored(clean.text) == text
+
+
 def test_a_placeholder_is_never_a_word_of_the_text() -> None:
     text = "[secret 1] ghp_" + "a1B2" * 9
     clean = redact(text)

@@ -1,4 +1,7 @@
-"""Keeping obvious secrets out of prompts, and putting them back where a reply quotes the line they stood on."""
+"""Keeping obvious secrets out of prompts, and putting them back where a reply quotes the line they stood on.
+
+Bytes of a file that are no UTF-8 go the same way: no model could read or repeat them.
+"""
 
 import re
 from collections.abc import Mapping
@@ -8,6 +11,7 @@ _KEY_BLOCK = re.compile(
     r"(-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----)(.*?)(-----END (?:[A-Z0-9]+ )*PRIVATE KEY|\Z)",
     re.DOTALL,
 )
+_NO_TEXT = re.compile("[\ud800-\udfff]+")
 _TOKEN = re.compile(
     r"""(?x)
     (?<![A-Za-z0-9_-])(?:
@@ -54,12 +58,12 @@ def redact(text: str) -> Redacted:
     secrets: dict[str, str] = {}
     placeholders: dict[str, str] = {}
 
-    def hidden(secret: str) -> str:
+    def hidden(secret: str, what: str = "secret") -> str:
         if secret not in placeholders:
             number = len(placeholders) + 1
-            while f"[secret {number}]" in text or f"[secret {number}]" in secrets:
+            while f"[{what} {number}]" in text or f"[{what} {number}]" in secrets:
                 number += 1
-            placeholders[secret] = f"[secret {number}]"
+            placeholders[secret] = f"[{what} {number}]"
             secrets[placeholders[secret]] = secret
         return placeholders[secret]
 
@@ -75,4 +79,5 @@ def redact(text: str) -> Redacted:
     clean = _KEY_BLOCK.sub(key_block, text)
     clean = _TOKEN.sub(lambda match: hidden(match[0]), clean)
     clean = _NAMED.sub(value, clean)
+    clean = _NO_TEXT.sub(lambda match: hidden(match[0], "bytes"), clean)
     return Redacted(text=clean, secrets=secrets)
