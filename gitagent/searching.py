@@ -134,7 +134,7 @@ class Search:
             told = ""
             for _ in range(self._budget.limits.attempts):
                 asked = task.retried_after(told) if told else task
-                for trial in self._answers(worker, asked):
+                for trial in self._answers(worker, asked, self._wanted):
                     if isinstance(trial, str):
                         told = trial
                     elif trial.state == "passed":
@@ -155,7 +155,9 @@ class Search:
                 asked = task if told == "no worker is set up" else task.retried_after(told)
                 chosen: proving.Trial | None = None
                 try:
-                    for trial in self._answers(worker, asked):
+                    # In a plan of several tasks one answer alone seldom turns a test green, so a paid model is
+                    # asked for one only; what is wrong with it shows at the end and comes back as feedback.
+                    for trial in self._answers(worker, asked, 1 if worker.name == "api" else self._wanted):
                         if isinstance(trial, str):
                             told = trial
                         elif chosen is None or len(trial.passed) > len(chosen.passed):
@@ -180,33 +182,39 @@ class Search:
         self._workspace.write(candidate.texts)
         self._seen.clear()
 
-    def _answers(self, worker: Worker, task: MicroTask) -> Iterator[proving.Trial | str]:
+    def _answers(self, worker: Worker, task: MicroTask, wanted: int) -> Iterator[proving.Trial | str]:
         """Trials of a model's answers; a refused reply is its reason instead."""
         self._budget.check()
         self._stream(TaskStarted(task=task.id, path=task.path, worker=worker.name, attempt=task.attempt))
         text = self._read(task.path) or ""
         try:
-            yield from self._trials(self._split(worker, task, text), self._wanted, stop_after=self._wanted)
+            answers = self._split(worker, task, text, wanted)
+            # An answer that is paid for is tried before the next one is asked for.
+            yield from self._trials(answers, wanted, batch=1 if worker.name == "api" else wanted)
         except DiffError as refusal:
             self._stream(ReplyRefused(task=task.id, worker=worker.name, reason=str(refusal)))
             yield str(refusal)
 
-    def _split(self, worker: Worker, task: MicroTask, text: str) -> Iterator[Candidate]:
+    def _split(self, worker: Worker, task: MicroTask, text: str, wanted: int) -> Iterator[Candidate]:
         """The worker's candidates; a task too large for its window is split, and its parts asked in turn."""
         try:
-            yield from worker.candidates(task, text, limit=self._wanted)
+            yield from worker.candidates(task, text, limit=wanted)
         except microtasks.TooLargeError as too_large:
             parts = microtasks.split(task)
             if len(parts) < 2:
                 raise
             self._stream(Noted(level="info", text=f"{too_large}; split into {len(parts)}"))
             for part in parts:
-                yield from self._split(worker, part, text)
+                yield from self._split(worker, part, text, wanted)
 
     def _trials(
-        self, candidates: Iterable[Candidate], limit: int, *, stop_after: int = 1
+        self, candidates: Iterable[Candidate], limit: int, *, stop_after: int | None = None, batch: int = 64
     ) -> Iterator[proving.Trial]:
         numbers: dict[int, int] = {}
+        if not self._red:
+            for candidate in self._proposed(candidates, limit, numbers):
+                yield proving.Trial(candidate=candidate, state="inconclusive", reason="no test was red on base")
+            return
         for trial in proving.try_candidates(
             self._workspace,
             self._command,
@@ -215,6 +223,7 @@ class Search:
             originals=self._read,
             timeout_seconds=self._timeout,
             stop_after=stop_after,
+            batch=batch,
         ):
             number = numbers[id(trial.candidate)]
             self._stream(CandidateTried(number=number, state=trial.state, reason=_short(trial.reason, 300)))
