@@ -290,14 +290,20 @@ def test_an_answer_is_urged_on_as_its_tokens_run_out() -> None:
     assert urged(ground, head, 10, 100) == ""
     assert urged(ground, head + b"@@ -1 +1 @@\n a\n", 60, 100) == ""
     assert urged(ground, head + b"@@ -1 +1 @@\n a\n", 50, 100) == "change"
-    assert urged(ground, head + b"@@ -1 +1 @@\n a", 50, 100) == "stop walking"
+    assert urged(ground, head + b"@@ -1 +1 @@\n a", 50, 100) == "change next"
     assert urged(ground, head + b"@@ -1 +1 @@\n-a\n", 50, 100) == ""
+    long = ground_of("a\n" + "b" * 300 + "\n")
+    assert urged(long, long.head.encode() + b"@@ -1 +1 @@\n a\n", 140, 200) == "add"
+    assert urged(long, long.head.encode() + b"@@ -1 +1 @@\n a", 140, 200) == "add next"
+    assert urged(long, long.head.encode() + b"@@ -1 +1 @@\n a", 160, 200) == ""
+    assert fits("add", b"+x")
+    assert not fits("add next", b"\n-")
     assert urged(ground, head + b"@@ -1 +1 @@\n+long", 9, 100) == ""
     assert urged(ground, head + b"@@ -1 +1 @@\n+long", 8, 100) == "end the line"
     assert fits("change", b"-a")
     assert not fits("change", b" b")
-    assert fits("stop walking", b"\n+")
-    assert not fits("stop walking", b"x\n ")
+    assert fits("change next", b"\n+")
+    assert not fits("change next", b"x\n ")
     assert fits("end the line", b"\r\n")
     assert not fits("end the line", b"\n+")
     assert fits("", b"anything")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gitagent.adapters.llama.asking import numbered
@@ -102,7 +102,10 @@ class LlamaWorker:
             raise DiffError(f"{reason} (none of {drawn} answers of at most {room} tokens is usable)")
 
     def _question(self, task: MicroTask, text: str) -> _Question:
-        ground = ground_for(task.path, task.first_line, task.excerpt, text, bounds=self._bounds)
+        # Context is said by the answer too, and must leave it room for its change.
+        context = min(self._bounds.context_characters, task.answer_tokens)
+        bounds = replace(self._bounds, context_characters=context)
+        ground = ground_for(task.path, task.first_line, task.excerpt, text, bounds=bounds)
         lark = as_lark(grammar_of(ground))
         asked = prompt(numbered(task, ground), count=self.model.count, window=self.model.window)
         if self._listener is not None:

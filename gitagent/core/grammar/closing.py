@@ -4,7 +4,8 @@ from typing import Literal
 
 from gitagent.core.grammar.ground import Ground
 
-Urge = Literal["", "change", "stop walking", "end the line"]
+Urge = Literal["", "change", "change next", "add", "add next", "end the line"]
+"""`change` something or `add` a line, now or (`next`) once the line that is being said has ended."""
 
 LAST = 8
 """Tokens kept to end a line with: a character of four bytes and a newline of two, and some to spare."""
@@ -14,21 +15,36 @@ def urged(ground: Ground, said: bytes, left: int, room: int) -> Urge:
     """What an answer should do next, "" while there is time.
 
     `said` is the answer so far, `left` of its `room` tokens remain. An answer that has changed nothing when half
-    its room is gone must change something now; an added line that would be cut ends instead.
+    its room is gone must change something now, and by adding where the file's next line would not fit; an added
+    line that would be cut ends instead.
     """
-    body = said[len(ground.head.encode()) :]
-    lines = body.split(b"\n")
+    lines = said[len(ground.head.encode()) :].split(b"\n")
     if lines[-1][:1] == b"+":
         return "end the line" if left <= LAST else ""
-    if left > room // 2 or not body.startswith(b"@@") or any(line[:1] in (b"+", b"-") for line in lines):
+    if not lines[0].startswith(b"@@") or len(lines) == 1 or any(line[:1] in (b"+", b"-") for line in lines):
         return ""
-    return "stop walking" if lines[-1] else "change"
+    following = bool(lines[-1])
+    at = _start(ground, lines[0]) + len(lines) - 2 + following
+    if at < len(ground.lines) and len(ground.lines[at].encode()) > 2 * left and ground.bounds.added_lines:
+        return "add next" if following else "add"
+    if left > room // 2:
+        return ""
+    return "change next" if following else "change"
+
+
+def _start(ground: Ground, header: bytes) -> int:
+    number = header[4:].partition(b" ")[0]
+    return int(number) - ground.first_line if number.isdigit() else 0
 
 
 def fits(urge: Urge, token: bytes) -> bool:
     """Whether a token, by its bytes, does what is urged. A token may reach over the end of a line."""
     if urge == "change":
         return token[:1] in (b"+", b"-")
-    if urge == "stop walking":
+    if urge == "add":
+        return token[:1] == b"+"
+    if urge == "change next":
         return b"\n " not in token
+    if urge == "add next":
+        return b"\n " not in token and b"\n-" not in token
     return urge != "end the line" or token in (b"\n", b"\r", b"\r\n")
