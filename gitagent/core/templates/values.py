@@ -2,26 +2,13 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 
 from gitagent.core.templates.source import Edit, Site, Source
 
 _LITERAL = re.compile(r"""([A-Za-z]*)('''|\"""|'|")(.*)\2""", re.DOTALL)
-_CONVERSIONS = (
-    "str",
-    "int",
-    "float",
-    "list",
-    "tuple",
-    "set",
-    "bool",
-    "dict",
-    "bytes",
-    "repr",
-    "len",
-    "abs",
-    "sorted",
-)
+_CONVERSIONS = tuple("str list tuple int set float dict bool bytes repr len sorted abs".split())
 _SEPARATORS: dict[str, tuple[str, ...]] = {
     ",": (", ", ";"),
     ", ": (",",),
@@ -229,10 +216,10 @@ def regexes(src: Source, site: Site) -> Iterator[Edit]:
 
 def _check(pattern: str) -> None:
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
     except (OverflowError, RecursionError) as error:
-        raise re.error(str(error)) from error
-    except Warning as error:  # a deprecated construct, where the caller made warnings errors
         raise re.error(str(error)) from error
 
 
