@@ -8,7 +8,21 @@ from collections.abc import Iterator
 from gitagent.core.templates.source import Edit, Site, Source
 
 _LITERAL = re.compile(r"""([A-Za-z]*)('''|\"""|'|")(.*)\2""", re.DOTALL)
-_CONVERSIONS = tuple("str list tuple int set float dict bool bytes repr len sorted abs".split())
+_CONVERSIONS = (
+    "str",
+    "list",
+    "tuple",
+    "int",
+    "set",
+    "float",
+    "dict",
+    "bool",
+    "bytes",
+    "repr",
+    "len",
+    "sorted",
+    "abs",
+)
 _SEPARATORS: dict[str, tuple[str, ...]] = {
     ",": (", ", ";"),
     ", ": (",",),
