@@ -203,9 +203,13 @@ def tried(src: Source, site: Site) -> Iterator[Edit]:
     indent = src.indent(node) or ""
     kinds = [kind for kind, needs in _FAILS if any(isinstance(n, needs) for n in site.nodes)]
     ways = ["return None", "return False", "return NotImplemented", "pass"]
+    if any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in ast.walk(site.function)):
+        # What raises StopIteration inside a generator is an error (PEP 479).
+        kinds = ["StopIteration", *kinds] if any(isinstance(n, ast.Call) for n in site.nodes) else kinds
+        ways = ["return", "pass"]
     if site.in_loop:
-        ways.insert(0, "continue")
-    if isinstance(node, ast.Assign):
+        ways[:0] = ["continue", "break"]
+    if isinstance(node, ast.Assign) and kinds[:1] != ["StopIteration"]:
         ways = [f"{src.segment(node.targets[0])} = {value}" for value in ("None", '""', "0", "[]")] + ways[:2]
     start, end = src.line_start(node.lineno), src.span(node)[1]
     for rank, kind in enumerate(kinds):

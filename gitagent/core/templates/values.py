@@ -2,6 +2,7 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 
 from gitagent.core.templates.source import Edit, Site, Source
@@ -9,18 +10,18 @@ from gitagent.core.templates.source import Edit, Site, Source
 _LITERAL = re.compile(r"""([A-Za-z]*)('''|\"""|'|")(.*)\2""", re.DOTALL)
 _CONVERSIONS = (
     "str",
-    "int",
-    "float",
     "list",
     "tuple",
+    "int",
     "set",
-    "bool",
+    "float",
     "dict",
+    "bool",
     "bytes",
     "repr",
     "len",
-    "abs",
     "sorted",
+    "abs",
 )
 _SEPARATORS: dict[str, tuple[str, ...]] = {
     ",": (", ", ";"),
@@ -229,10 +230,10 @@ def regexes(src: Source, site: Site) -> Iterator[Edit]:
 
 def _check(pattern: str) -> None:
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
     except (OverflowError, RecursionError) as error:
-        raise re.error(str(error)) from error
-    except Warning as error:  # a deprecated construct, where the caller made warnings errors
         raise re.error(str(error)) from error
 
 
