@@ -50,7 +50,9 @@ class Worktree:
             for path, text in sorted(texts.items()):
                 check_path(path)
                 self._refuse_symlinks(path)
-                moves.append((path, None if text is None else self._beside(path, text, (modes or {}).get(path), made)))
+                moves.append(
+                    (path, None if text is None else self._beside(path, text, (modes or {}).get(path), made))
+                )
             if not moves:
                 return
             self._record(moves)
@@ -61,7 +63,9 @@ class Worktree:
             if isinstance(error, RepositoryError):
                 raise
             where = os.path.relpath(error.filename, self._root) if error.filename else "the work tree"
-            raise RepositoryError(f"{where}: cannot be written ({error.strerror}). Nothing was changed.") from error
+            raise RepositoryError(
+                f"{where}: cannot be written ({error.strerror}). Nothing was changed."
+            ) from error
         self._carry_out(moves)
 
     def recover(self) -> bool:
@@ -71,7 +75,9 @@ class Worktree:
         except FileNotFoundError:
             return False
         except (OSError, ValueError) as error:
-            raise RepositoryError(f"{self._plan}: unreadable plan of an earlier change. Remove the file.") from error
+            raise RepositoryError(
+                f"{self._plan}: unreadable plan of an earlier change. Remove the file."
+            ) from error
         self._carry_out([(str(path), temporary) for path, temporary in moves])
         return True
 
