@@ -10,6 +10,7 @@ from gitagent import __version__
 # Name, module and one-line help of every command, so that `--help` imports none of them.
 COMMANDS = {
     "fix": ("gitagent.cli.fix", "Work on a request and open a pull request."),
+    "apply": ("gitagent.cli.apply", "Apply a diff, however mangled, exactly or not at all."),
     "pr": ("gitagent.cli.pr", "List, show, merge or close pull requests."),
     "log": ("gitagent.cli.history", "List past runs."),
     "show": ("gitagent.cli.history", "Show a run: what was asked, planned, tried and spent."),

@@ -6,7 +6,7 @@ undone on those that only the hunk has. Where two ways to undo them lead to diff
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
@@ -180,7 +180,8 @@ def _indented(wanted: set[str], drift: Drift, path: Path, lines: list[str]) -> d
     if sure:
         known = dict(evidence)
     near, wide = _indents(path, lines, 1), _indents(path, lines, 200)
-    if evidence and all(dict(evidence)[mine] == their for mine, their in evidence):
+    trusted = sure or not drift.marker_pairs
+    if trusted and evidence and all(dict(evidence)[mine] == their for mine, their in evidence):
         outcomes = _outcomes(_models(evidence), wanted, known)
         if not outcomes and wanted <= set(dict(evidence)):
             outcomes = [{indent: dict(evidence)[indent] for indent in wanted}]
@@ -219,12 +220,24 @@ def _likely(outcome: dict[str, str], indents: set[str]) -> bool:
 
 
 def _likeliest(outcomes: list[dict[str, str]], near: set[str], wide: set[str]) -> dict[str, str] | None:
-    """The only outcome that looks like the file, close by or else farther away."""
+    """The only outcome that looks like the file: every line of it, or the outermost, close by or farther off."""
+    if len(outcomes) > 1:
+        unit = next((unit for unit in (8, 4, 3, 2) if _share(wide, unit) >= 0.8), 1)
+        best = max(_share(outcome.values(), unit) for outcome in outcomes)
+        outcomes = [outcome for outcome in outcomes if _share(outcome.values(), unit) == best]
+    whole = [outcome for outcome in outcomes if set(outcome.values()) <= wide]
+    if len(whole) == 1:
+        return whole[0]
     for indents in (near, wide):
-        likely = [outcome for outcome in outcomes if _likely(outcome, indents)]
+        likely = [outcome for outcome in whole or outcomes if _likely(outcome, indents)]
         if likely:
             return likely[0] if len(likely) == 1 else None
     return None
+
+
+def _share(indents: Collection[str], unit: int) -> float:
+    """The share of indentations that are whole multiples of a unit."""
+    return sum(len(indent) % unit == 0 for indent in indents) / max(len(indents), 1)
 
 
 def _shift(by: int) -> Callable[[str], str | None]:
