@@ -50,7 +50,7 @@ class Budget:
     """Time, money, tokens and candidates of one run, booked from its events."""
 
     def __init__(self, limits: Limits) -> None:
-        self.limits, self.tried = limits, 0
+        self.limits, self.proposed, self.tried = limits, 0, 0
         self._began = time.monotonic()
         self._spent: dict[str, Spending] = {}
 
@@ -69,6 +69,8 @@ class Budget:
         if isinstance(event, ModelReplied):
             spent = event.spending
             self._spent[spent.worker] = self._spent.get(spent.worker, Spending(worker=spent.worker)).plus(spent)
+        elif isinstance(event, CandidateProposed):
+            self.proposed += 1
         elif isinstance(event, CandidateTried):
             self.tried += 1
 
@@ -81,7 +83,7 @@ class Budget:
             (self.seconds >= limits.minutes * 60, f"run.minutes = {limits.minutes:g}"),
             (dollars >= limits.dollars and dollars > 0, f"run.dollars = {limits.dollars:g}"),
             (tokens >= limits.tokens and tokens > 0, f"run.tokens = {limits.tokens}"),
-            (self.tried >= limits.candidates, f"run.candidates = {limits.candidates}"),
+            (self.proposed >= limits.candidates, f"run.candidates = {limits.candidates}"),
         ):
             if reached:
                 raise OutOfBudget(f"the limit {limit} was reached")
@@ -111,6 +113,7 @@ class Search:
         self._wanted, self._timeout = wanted, timeout_seconds
         self._seen: set[bytes] = set()
         self._number = 0
+        self._end: OutOfBudget | None = None
 
     def templates(self, worker: Worker, plan: Plan, limit: int) -> Iterator[Candidate]:
         """Survivors among the worker's answers to all tasks, best answers tried first, smallest diff first."""
@@ -213,19 +216,25 @@ class Search:
             red=self._red,
             candidates=self._proposed(candidates, limit, numbers),
             originals=self._read,
-            timeout_seconds=self._timeout,
+            timeout_seconds=self._budget.cap(self._timeout),
             stop_after=stop_after,
         ):
             number = numbers[id(trial.candidate)]
             self._stream(CandidateTried(number=number, state=trial.state, reason=_short(trial.reason, 300)))
             yield trial
+        if self._end is not None:
+            raise self._end
 
     def _proposed(
         self, candidates: Iterable[Candidate], limit: int, numbers: dict[int, int]
     ) -> Iterator[Candidate]:
         taken = 0
         for candidate in candidates:
-            self._budget.check()
+            try:
+                self._budget.check()
+            except OutOfBudget as end:
+                self._end = end  # what was proposed before is still tried
+                return
             result = hashlib.sha256(
                 repr(sorted(candidate.texts.items())).encode("utf-8", "surrogatepass")
             ).digest()
