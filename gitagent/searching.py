@@ -37,6 +37,8 @@ from gitagent.records import (
 
 # How many more candidates are tried after the first survivor, in search of a smaller one.
 ENCORE = 48
+# One line changed for another: that small, a survivor need not wait.
+SMALL = 2
 SURVIVORS = 4
 MODEL_TASKS = 4
 TOLD_CHARACTERS = 1_500
@@ -116,20 +118,27 @@ class Search:
         self._end: OutOfBudget | None = None
 
     def templates(self, worker: Worker, plan: Plan, limit: int) -> Iterator[Candidate]:
-        """Survivors among the worker's answers to all tasks, best answers tried first, smallest diff first."""
+        """Survivors among the worker's answers to all tasks: best answers tried first, small diffs at once.
+
+        A larger survivor waits a while for a smaller one.
+        """
         for task in plan.tasks:
             self._stream(TaskStarted(task=task.id, path=task.path, worker=worker.name, attempt=task.attempt))
         answers = [worker.candidates(task, self._read(task.path) or "", limit=limit) for task in plan.tasks]
         merged = heapq.merge(*answers, key=lambda candidate: -candidate.score)
         survivors: list[Candidate] = []
-        since = 0
+        found = since = 0
         for trial in self._trials(merged, limit, stop_after=SURVIVORS):
-            since += bool(survivors)
+            since += bool(found)
             if trial.state == "passed":
-                survivors.append(trial.candidate)
+                found += 1
+                if _size(trial.candidate) <= SMALL:
+                    yield trial.candidate  # none of the rest is better
+                else:
+                    survivors.append(trial.candidate)
             if since >= ENCORE:
                 break
-        yield from sorted(survivors, key=lambda one: (one.diff.added + one.diff.removed, -one.score))
+        yield from sorted(survivors, key=lambda one: (_size(one), -one.score))
 
     def model(self, worker: Worker, plan: Plan) -> Iterator[Candidate]:
         """Survivors among a model's answers, task by task; a refusal or a failed test is told to it."""
@@ -241,7 +250,7 @@ class Search:
             if result in self._seen:
                 continue
             self._seen.add(result)
-            lines = candidate.diff.added + candidate.diff.removed
+            lines = _size(candidate)
             if lines > self._budget.limits.diff_lines:
                 most = self._budget.limits.diff_lines
                 raise DiffError(f"the diff changes {lines} lines, at most {most} are allowed")
@@ -319,6 +328,10 @@ def files_by_words(text: str, paths: Collection[str]) -> tuple[str, ...]:
         if shared:
             scored.append((-shared, path))
     return tuple(path for _, path in sorted(scored))
+
+
+def _size(candidate: Candidate) -> int:
+    return candidate.diff.added + candidate.diff.removed
 
 
 def _short(text: str, most: int = TOLD_CHARACTERS) -> str:
