@@ -4,13 +4,13 @@ Knows core and ports alone. Whatever a stranger wrote (request, files, replies, 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from gitagent import proving, saving, searching
 from gitagent.core import intake, localizing, messages, testing, verdicts
-from gitagent.errors import GitagentError, ModelError, RequestError
+from gitagent.errors import GitagentError, ModelError, RepositoryError, RequestError
 from gitagent.events import (
     Committed,
     Located,
@@ -79,7 +79,8 @@ def pursue(request: Request, ports: Ports, options: Options) -> Report:
 class _Run:
     def __init__(self, request: Request, ports: Ports, options: Options) -> None:
         self.request, self.ports, self.options = request, ports, options
-        self.branch = intake.branch_of(request)
+        # A dry run must not meet, nor move, the branch of an earlier run of the same request.
+        self.branch = intake.branch_of(request) + (f"-dry-run-{options.run}" if options.dry_run else "")
         self.budget = searching.Budget(options.limits)
         self.journal = saving.Journal(ports.runs, options.run)
         self.entries: Mapping[str, FileEntry] = {}
@@ -109,20 +110,20 @@ class _Run:
                 branch=self.branch,
             )
         )
-        scratch = ports.branches.create(self.branch, request.base, again=self.options.again)
+        replaced = self._replaced()
+        created = False
         try:
+            scratch = ports.branches.create(self.branch, request.base, again=self.options.again)
+            created = True
             report = self._report(*self._work(scratch))
         except KeyboardInterrupt:
             report = self._report("interrupted", "stopped by the user")
         except GitagentError as error:
-            self.emit(
-                RunFailed(run=self.options.run, error=str(error), hint=error.hint, exit_code=error.exit_code)
-            )
-            self.journal.save(self._report("nothing", str(error)))
+            self._fail(error)
             raise
         finally:
-            if not self.changes or self.options.dry_run:
-                ports.branches.drop(self.branch, self.changes[-1][0].oid if self.changes else request.base)
+            if created and (not self.changes or self.options.dry_run):
+                self._drop(replaced)
         self.emit(
             RunFinished(
                 run=self.options.run,
@@ -134,8 +135,41 @@ class _Run:
                 took_seconds=report.seconds,
             )
         )
-        self.journal.save(report)
+        self._save(report)
         return report
+
+    def _replaced(self) -> str:
+        """The tip of the branch that this run starts anew, "" if there is none."""
+        if self.options.again:
+            with suppress(RepositoryError):
+                return self.ports.repository.resolve(f"refs/heads/{self.branch}")
+        return ""
+
+    def _drop(self, replaced: str) -> None:
+        """Take the scratch branch away again, back to where it was before the run."""
+        tip = self.changes[-1][0].oid if self.changes else self.request.base
+        try:
+            self.ports.branches.drop(self.branch, tip)
+            if replaced:
+                self.ports.branches.create(self.branch, replaced)
+        except RepositoryError as error:
+            self.emit(Noted(level="warning", text=f"the scratch branch is left behind: {error}"))
+
+    def _fail(self, error: GitagentError) -> None:
+        if self.changes and not self.options.dry_run:
+            kept = f"{len(self.changes)} commits are kept on {self.branch}"
+            self.emit(Noted(level="warning", text=kept.replace("1 commits are", "1 commit is")))
+        self.emit(
+            RunFailed(run=self.options.run, error=str(error), hint=error.hint, exit_code=error.exit_code)
+        )
+        self._save(self._report("unproven" if self.changes else "nothing", str(error)))
+
+    def _save(self, report: Report) -> None:
+        """Write the run down; a run is worth more than its record, so a full disk is only told."""
+        try:
+            self.journal.save(report)
+        except RepositoryError as error:
+            self.emit(Noted(level="warning", text=f"the run is not written down: {error}"))
 
     def _work(self, scratch: Scratch) -> tuple[State, str]:
         if self.ports.repository.is_dirty():
@@ -144,28 +178,36 @@ class _Run:
         self.entries = {entry.path: entry for entry in entries}
         command = testing.detect(self.entries, self.read, configured=self.options.test_command)
         self.emit(StepStarted(step="sandbox", detail=self.ports.sandbox.name))
-        with self._workspace() as workspace:
-            base_run = self._tests(workspace, command, "base", self.request.tests)
-            if not self.request.tests:
-                self.suite = base_run
-            red = self._red(base_run)
-            findings = self._findings(workspace, command, base_run, red)
-            search = searching.Search(
-                workspace=workspace,
-                command=command,
-                red=red,
-                read=self.text,
-                budget=self.budget,
-                stream=self.ports.stream,
-                wanted=self.options.candidates,
-                timeout_seconds=self.options.sandbox_limits.timeout_seconds,
-            )
-            try:
-                error = self._solve(scratch, search, findings, command)
-            except searching.OutOfBudget as limit:
-                self.not_done.append(str(limit))
-                error = None
+        error: GitagentError | None = None
+        try:
+            with self._workspace() as workspace:
+                error = self._within(workspace, scratch, command)
+        except searching.OutOfBudget as limit:
+            self._left_out(str(limit))
         return self._publish(error)
+
+    def _within(self, workspace: Workspace, scratch: Scratch, command: TestCommand) -> GitagentError | None:
+        """Look, then solve, in one warm workspace; the error that stopped a model, if any."""
+        base_run = self._tests(workspace, command, "base", self.request.tests)
+        if not self.request.tests:
+            self.suite = base_run
+        red = self._red(base_run)
+        findings = self._findings(workspace, command, base_run, red)
+        search = searching.Search(
+            workspace=workspace,
+            command=command,
+            red=red,
+            read=self.text,
+            budget=self.budget,
+            stream=self.ports.stream,
+            wanted=self.options.candidates,
+            timeout_seconds=self.options.sandbox_limits.timeout_seconds,
+        )
+        return self._solve(scratch, search, findings, command)
+
+    def _left_out(self, line: str) -> None:
+        if line not in self.not_done:
+            self.not_done.append(line)
 
     # -- looking -----------------------------------------------------------------------------------------
 
@@ -205,7 +247,7 @@ class _Run:
         if red:
             traced = () if base_run.seconds < TRACED_SECONDS and not self.request.tests else _near(red, base_run)
             coverage = proving.trace(
-                workspace, command, tests=traced, timeout_seconds=self.options.sandbox_limits.timeout_seconds
+                workspace, command, tests=traced, timeout_seconds=self._timeout()
             )
         ran = {path for one in coverage for path in one.lines if path in self.entries}
         worded = searching.files_by_words(self.request.text, self.entries)
@@ -234,8 +276,15 @@ class _Run:
             )
         localizer, chats = self.ports.planners[0], self.ports.planners[1:]
         stopped: GitagentError | None = None
+        plan: Plan | None = None
         if findings.red and findings.suspects:
-            plan = self._planned(localizer, findings)
+            try:
+                plan = self._planned(localizer, findings)
+            except RequestError as error:
+                if not chats:
+                    raise
+                self.emit(Noted(level="info", text=str(error)))
+        if plan is not None:
             limit = self.options.template_candidates if models else self.options.limits.candidates
             for worker in templates:
                 if self._any(scratch, plan, search.templates(worker, plan, limit), command):
@@ -253,15 +302,17 @@ class _Run:
                     return None
             except ModelError as error:
                 stopped = error
+                self._left_out(f"{planner.name}: {error}")
                 self.emit(Noted(level="warning", text=f"{planner.name}: {error}"))
         return stopped
 
     def _planned(self, planner: Planner, findings: Findings) -> Plan:
         plan, _ = planner.plan(self.request, findings, self.text)
-        kept = tuple(task for task in plan.tasks if not self._is_protected(task.path))
-        for task in plan.tasks:
-            if task not in kept:
-                self.not_done.append(f"{task.path} is protected and was left alone")
+        refused = {task.path: reason for task in plan.tasks if (reason := self._refusal(task.path))}
+        for path, reason in refused.items():
+            self._left_out(f"{path} {reason} and was left alone")
+            self.emit(Noted(level="warning", text=f"{path} {reason} and is left alone"))
+        kept = tuple(task for task in plan.tasks if task.path not in refused)
         if not kept:
             raise RequestError(
                 f"the plan by {planner.name} changes nothing that may be changed. Nothing was committed.",
@@ -269,13 +320,20 @@ class _Run:
             )
         self.plan = replace(plan, tasks=kept)
         self.emit(Planned(plan=self.plan))
-        self.journal.save(self._report("nothing", "under way"))
+        self._save(self._report("nothing", "under way"))
         return self.plan
 
-    def _is_protected(self, path: str) -> bool:
-        red_files = {name.split("::")[0] for name in self.request.tests}
+    def _refusal(self, path: str) -> str:
+        """Why no task may be about this path, in words that follow it; "" if one may."""
+        entry = self.entries.get(path)
+        if entry is not None and entry.mode not in REGULAR:
+            return "is no regular file"
         first = path.split("/")[0].lower()
-        return path in red_files or first in (".git", ".github", ".gitagent", ".gitagent.toml", "hooks")
+        named = {name.split("::")[0] for name in self.request.tests}
+        if path in named or first in (".git", ".github", ".gitagent", ".gitagent.toml", "hooks"):
+            return "is protected"
+        text = self.text(path) or ""
+        return "is not UTF-8" if any("\udc80" <= char <= "\udcff" for char in text) else ""
 
     def _any(self, scratch: Scratch, plan: Plan, survivors: Iterable[Candidate], command: TestCommand) -> bool:
         """Commit the first survivor that the whole suite accepts too."""
@@ -310,7 +368,7 @@ class _Run:
     ) -> None:
         chosen, trial = search.best(searching.refreshed(task, self.text(task.path)), workers)
         if chosen is None:
-            self.not_done.append(f"task {task.id} in {task.path}: {trial}")
+            self._left_out(f"task {task.id} in {task.path}: {trial}")
             return
         self._commit(scratch, task, chosen, trial)
         search.accept(chosen)
@@ -329,7 +387,7 @@ class _Run:
                 diff=candidate.diff.text,
             )
         )
-        self.journal.save(self._report("nothing", "under way"))
+        self._save(self._report("nothing", "under way"))
 
     # -- proving -----------------------------------------------------------------------------------------
 
@@ -381,7 +439,7 @@ class _Run:
             tests=tests,
             tree=tree or self.ports.repository.tree(self.request.base),
             sandbox=sandbox,
-            timeout_seconds=self.budget.cap(self.options.sandbox_limits.timeout_seconds),
+            timeout_seconds=self._timeout(),
         )
         self.emit(
             TestsFinished(
@@ -394,7 +452,12 @@ class _Run:
                 took_seconds=round(run.seconds, 3),
             )
         )
+        if run.exit_code is None:
+            self.budget.check()  # stopped by the run's limit, not by its own: that says nothing about the tests
         return run
+
+    def _timeout(self) -> float:
+        return self.budget.cap(self.options.sandbox_limits.timeout_seconds)
 
     def _workspace(self) -> AbstractContextManager[Workspace]:
         """A fresh sandbox holding the base tree."""
@@ -412,7 +475,7 @@ class _Run:
             why = self.not_done[-1] if self.not_done else "no candidate turned the red tests green"
             return "nothing", f"{why}; {self.budget.tried} candidates tried"
         proven = self.verdict is not None and self.verdict.state == "passed"
-        reason = self.verdict.reason if self.verdict else self.not_done[-1]
+        reason = self.verdict.reason if self.verdict else "; ".join(self.not_done[-1:]) or "no tests were run on it"
         if self.options.dry_run:
             return ("proven" if proven else "unproven"), reason
         body = messages.pull_body(

@@ -37,6 +37,8 @@ from gitagent.records import (
 
 # How many more candidates are tried after the first survivor, in search of a smaller one.
 ENCORE = 48
+# One line changed for another: that small, a survivor need not wait.
+SMALL = 2
 SURVIVORS = 4
 MODEL_TASKS = 4
 TOLD_CHARACTERS = 1_500
@@ -50,7 +52,7 @@ class Budget:
     """Time, money, tokens and candidates of one run, booked from its events."""
 
     def __init__(self, limits: Limits) -> None:
-        self.limits, self.tried = limits, 0
+        self.limits, self.proposed, self.tried = limits, 0, 0
         self._began = time.monotonic()
         self._spent: dict[str, Spending] = {}
 
@@ -69,6 +71,8 @@ class Budget:
         if isinstance(event, ModelReplied):
             spent = event.spending
             self._spent[spent.worker] = self._spent.get(spent.worker, Spending(worker=spent.worker)).plus(spent)
+        elif isinstance(event, CandidateProposed):
+            self.proposed += 1
         elif isinstance(event, CandidateTried):
             self.tried += 1
 
@@ -81,7 +85,7 @@ class Budget:
             (self.seconds >= limits.minutes * 60, f"run.minutes = {limits.minutes:g}"),
             (dollars >= limits.dollars and dollars > 0, f"run.dollars = {limits.dollars:g}"),
             (tokens >= limits.tokens and tokens > 0, f"run.tokens = {limits.tokens}"),
-            (self.tried >= limits.candidates, f"run.candidates = {limits.candidates}"),
+            (self.proposed >= limits.candidates, f"run.candidates = {limits.candidates}"),
         ):
             if reached:
                 raise OutOfBudget(f"the limit {limit} was reached")
@@ -111,22 +115,30 @@ class Search:
         self._wanted, self._timeout = wanted, timeout_seconds
         self._seen: set[bytes] = set()
         self._number = 0
+        self._end: OutOfBudget | None = None
 
     def templates(self, worker: Worker, plan: Plan, limit: int) -> Iterator[Candidate]:
-        """Survivors among the worker's answers to all tasks, best answers tried first, smallest diff first."""
+        """Survivors among the worker's answers to all tasks: best answers tried first, small diffs at once.
+
+        A larger survivor waits a while for a smaller one.
+        """
         for task in plan.tasks:
             self._stream(TaskStarted(task=task.id, path=task.path, worker=worker.name, attempt=task.attempt))
         answers = [worker.candidates(task, self._read(task.path) or "", limit=limit) for task in plan.tasks]
         merged = heapq.merge(*answers, key=lambda candidate: -candidate.score)
         survivors: list[Candidate] = []
-        since = 0
+        found = since = 0
         for trial in self._trials(merged, limit, stop_after=SURVIVORS):
-            since += bool(survivors)
+            since += bool(found)
             if trial.state == "passed":
-                survivors.append(trial.candidate)
+                found += 1
+                if _size(trial.candidate) <= SMALL:
+                    yield trial.candidate  # none of the rest is better
+                else:
+                    survivors.append(trial.candidate)
             if since >= ENCORE:
                 break
-        yield from sorted(survivors, key=lambda one: (one.diff.added + one.diff.removed, -one.score))
+        yield from sorted(survivors, key=lambda one: (_size(one), -one.score))
 
     def model(self, worker: Worker, plan: Plan) -> Iterator[Candidate]:
         """Survivors among a model's answers, task by task; a refusal or a failed test is told to it."""
@@ -221,27 +233,33 @@ class Search:
             red=self._red,
             candidates=self._proposed(candidates, limit, numbers),
             originals=self._read,
-            timeout_seconds=self._timeout,
+            timeout_seconds=self._budget.cap(self._timeout),
             stop_after=stop_after,
             batch=batch,
         ):
             number = numbers[id(trial.candidate)]
             self._stream(CandidateTried(number=number, state=trial.state, reason=_short(trial.reason, 300)))
             yield trial
+        if self._end is not None:
+            raise self._end
 
     def _proposed(
         self, candidates: Iterable[Candidate], limit: int, numbers: dict[int, int]
     ) -> Iterator[Candidate]:
         taken = 0
         for candidate in candidates:
-            self._budget.check()
+            try:
+                self._budget.check()
+            except OutOfBudget as end:
+                self._end = end  # what was proposed before is still tried
+                return
             result = hashlib.sha256(
                 repr(sorted(candidate.texts.items())).encode("utf-8", "surrogatepass")
             ).digest()
             if result in self._seen:
                 continue
             self._seen.add(result)
-            lines = candidate.diff.added + candidate.diff.removed
+            lines = _size(candidate)
             if lines > self._budget.limits.diff_lines:
                 most = self._budget.limits.diff_lines
                 raise DiffError(f"the diff changes {lines} lines, at most {most} are allowed")
@@ -319,6 +337,10 @@ def files_by_words(text: str, paths: Collection[str]) -> tuple[str, ...]:
         if shared:
             scored.append((-shared, path))
     return tuple(path for _, path in sorted(scored))
+
+
+def _size(candidate: Candidate) -> int:
+    return candidate.diff.added + candidate.diff.removed
 
 
 def _short(text: str, most: int = TOLD_CHARACTERS) -> str:

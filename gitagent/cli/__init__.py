@@ -47,6 +47,9 @@ class Commands(click.Group):
         except GitagentError as error:
             click.echo(f"error: {error}" + (f"\nhint: {error.hint}" if error.hint else ""), err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(130)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,9 +1,12 @@
 """`gitagent fix`: from a sentence, an issue, a commit or a failing test to a pull request."""
 
+import contextlib
 import os
 import secrets
+import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -112,7 +115,9 @@ def fix_command(
             words, source="commit", base=start, reference=oid, asked_by=repository.author(oid)
         )
     elif text == ("-",):
-        request = intake.request(sys.stdin.read(intake.MAX_CHARACTERS + 1), source="stdin", base=start)
+        # Four bytes are the longest a character of UTF-8 can be.
+        said = sys.stdin.buffer.read(4 * intake.MAX_CHARACTERS + 4).decode("utf-8", "replace")
+        request = intake.request(said, source="stdin", base=start)
     elif text:
         request = intake.request(" ".join(text), source="text", base=start)
     else:
@@ -123,8 +128,8 @@ def fix_command(
         _ask_to_push(forge.name, intake.branch_of(request))
 
     reader = view.view_for(as_json=as_json)
-    stream = Stream(reader)
-    try:
+    stream = Stream(view.OnceStarted(reader))
+    with contextlib.closing(reader), _ended_by_signals() as signals:
         ports = building.ports_for(repository, config, stream, forge)
         report = pipeline.pursue(
             request,
@@ -141,19 +146,35 @@ def fix_command(
                 again=again,
             ),
         )
-    finally:
-        reader.close()
     if report.state == "interrupted":
-        kept = (
-            f"{len(report.commits)} commits are on {report.commits[-1].branch}"
-            if report.commits
-            else "nothing was"
-        )
-        click.echo(f"interrupted: {kept} {'' if report.commits else 'committed'}".rstrip(), err=True)
-        ctx.exit(130)
+        count = 0 if dry_run else len(report.commits)
+        kept = f"{count} commit{'s are' if count > 1 else ' is'} kept on {report.commits[-1].branch}" if count else ""
+        click.echo(f"interrupted: {kept or 'nothing was committed'}", err=True)
+        if kept:
+            click.echo(f"hint: git log -p {head.oid[:12]}..{report.commits[-1].branch}", err=True)
+        ctx.exit(128 + (signals[0] if signals else signal.SIGINT))
     if not as_json:
         _next_steps(report.pull.number if report.pull else 0, report.run, forge.name)
     ctx.exit(0 if report.state == "proven" else 1)
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[list[int]]:
+    """SIGTERM and SIGHUP end a run as Ctrl-C does, sandboxes closed; the list holds the one that came."""
+    came: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(number: int, frame: object) -> None:
+        if not came:
+            came.append(number)
+            raise KeyboardInterrupt
+
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield came
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def base_branch(repository: "GitRepository", current: str | None, base: str | None) -> str:

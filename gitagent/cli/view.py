@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from gitagent.events import (
@@ -169,6 +170,24 @@ class LiveView:
         style = {"✔": "green", "✘": "red", "!": "yellow", "▶": "bold"}.get(mark, "dim")
         line = Text(f"{mark:1} ", style=style) if mark else Text("")
         self._console.print(line + Text(text), soft_wrap=True)
+
+
+class OnceStarted:
+    """Keeps back what is said while a run is being prepared, so that `run_started` is the first a reader hears."""
+
+    def __init__(self, reader: Callable[[Event], None]) -> None:
+        self._reader = reader
+        self._waiting: list[Event] | None = []
+
+    def __call__(self, event: Event) -> None:
+        if self._waiting is None:
+            self._reader(event)
+        elif isinstance(event, RunStarted):
+            first, self._waiting = [event, *self._waiting], None
+            for one in first:
+                self._reader(one)
+        else:
+            self._waiting.append(event)
 
 
 def printable(text: str) -> str:

@@ -34,9 +34,62 @@ def subject(candidate: Candidate) -> str:
     area = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     if area in ("__init__", "index", "mod", "main", "lib") and "/" in path:
         area = path.rsplit("/", 2)[-2]
-    what = " ".join((candidate.pattern or "change as asked").split())
+    what = " ".join(_what(candidate, 70 - len(area)).split())
     line = re.sub(r"[\x00-\x1f\x7f]", " ", f"{area}: {what}")
     return line if len(line) <= 72 else line[:71].rstrip() + "…"
+
+
+def _what(candidate: Candidate, room: int) -> str:
+    """What was done: a model did what it was asked, a template what its diff says."""
+    said = "" if candidate.model_digest else in_words(candidate.diff.text)
+    if not said or len(said) > room:
+        said = candidate.pattern
+    return said or "change as asked"
+
+
+def in_words(diff: str) -> str:
+    """What a diff of one place in one file does: `use <= for < in line 7`; "" if that takes more than a line."""
+    old, new, line = _only_change(diff)
+    if len(old) == len(new) == 1:
+        before, after = _pieces(old[0]), _pieces(new[0])
+        head = _alike(before, after)
+        tail = min(_alike(before[::-1], after[::-1]), len(before) - head, len(after) - head)
+        gone = "".join(before[head : len(before) - tail]).strip()
+        come = "".join(after[head : len(after) - tail]).strip()
+        if gone and come:
+            return f"use {come} for {gone} in line {line}"
+        if gone or come:
+            return f"{'add' if come else 'take out'} {come or gone} in line {line}"
+    elif len(old) + len(new) == 1:
+        return f"{'add' if new else 'take out'} {(old or new)[0].strip()} {'at' if new else 'in'} line {line}"
+    return ""
+
+
+def _only_change(diff: str) -> tuple[list[str], list[str], int]:
+    """The removed and added lines of a diff's only change and its 1-based line; no lines if there are more."""
+    old, new = list[str](), list[str]()
+    line = first = 0
+    for text in diff.split("\n"):
+        if header := re.match(r"@@ -(\d{1,9})", text):
+            line = int(header[1])
+        elif line and text[:1] in ("-", "+"):
+            if first not in (0, line - len(old)):
+                return [], [], 0
+            first = first or line
+            (old if text[0] == "-" else new).append(text[1:])
+            line += text[0] == "-"
+        elif line and text[:1] == " ":
+            line += 1
+    return old, new, first
+
+
+def _pieces(line: str) -> list[str]:
+    """A line of code in words, numbers, strings, operators and the space between."""
+    return re.findall(r"""\w+|"[^"]*"|'[^']*'|\s+|[-+*/<>=!&|^%:]+|.""", line)
+
+
+def _alike(one: Sequence[str], two: Sequence[str]) -> int:
+    return next((at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
 
 
 def commit_message(request: Request, task: MicroTask, candidate: Candidate, *, run: str, verdict: str) -> str:
@@ -115,7 +168,7 @@ def _changes(changes: Sequence[tuple[Commit, Candidate]]) -> str:
     rows = ["| commit | file | change | by |", "|---|---|---|---|"]
     for commit, candidate in changes:
         rows += [
-            f"| {code(commit.oid[:12])} | {code(path)} | {code(candidate.pattern or 'as asked')} "
+            f"| {code(commit.oid[:12])} | {code(path)} | {code(_what(candidate, 200))} "
             f"(+{candidate.diff.added} −{candidate.diff.removed}) | {code(candidate.worker)} |"
             for path in candidate.diff.paths
         ]

@@ -1,5 +1,7 @@
 import re
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,3 +114,37 @@ def test_long_tables_are_cut_and_say_so() -> None:
     body = messages.pull_body(run="r", request=asked("x"), plan=None, changes=[], verdict=verdict, ledger=[],
                               limits=Limits(), seconds=0, tried=0, not_done=[])  # fmt: skip
     assert "| and 10 more | | |" in body and "`t39`" in body and "`t40`" not in body
+
+
+def one_change(old: str, new: str, first: int = 57) -> str:
+    lines = "".join(f"-{old}\n" if old else "") + (f"+{new}\n" if new else "")
+    return f"--- a/s.py\n+++ b/s.py\n@@ -{first},3 +{first},3 @@\n before\n{lines} after\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("    lot.take(quantity)", "    lot.take(missing)", "use missing for quantity in line 58"),
+        ("if a < b:", "if a <= b:", "use <= for < in line 58"),
+        ("for i in range(n):", "for i in range(n - 1):", "add - 1 in line 58"),
+        ("return total + 1", "return total", "take out + 1 in line 58"),
+        ("move(a, b)", "move(b, a)", "use b, a for a, b in line 58"),
+        ("", "    return 0", "add return 0 at line 58"),
+        ("    pass", "", "take out pass in line 58"),
+        ("x = 'a b'", "x = 'a c'", "use 'a c' for 'a b' in line 58"),
+    ],
+)
+def test_a_templates_commit_says_in_words_what_changed(old: str, new: str, said: str) -> None:
+    assert messages.in_words(one_change(old, new)) == said
+
+
+def test_a_change_in_two_places_or_of_many_lines_is_said_by_its_pattern() -> None:
+    two = "--- a/s.py\n+++ b/s.py\n@@ -1,3 +1,3 @@\n-a\n+b\n c\n-d\n+e\n"
+    many = "--- a/s.py\n+++ b/s.py\n@@ -1,2 +1,2 @@\n-a\n-b\n+c\n+d\n"
+    assert messages.in_words(two) == messages.in_words(many) == messages.in_words("") == ""
+    assert messages.subject(replace(candidate("guard"), diff=replace(DIFF, text=two))) == "pricing: guard"
+
+
+def test_words_that_do_not_fit_a_subject_give_way_to_the_pattern() -> None:
+    long = replace(candidate("constant"), diff=replace(DIFF, text=one_change("x = 1", "x = " + "y" * 80)))
+    assert messages.subject(long) == "pricing: constant"
