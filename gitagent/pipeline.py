@@ -5,7 +5,7 @@ Knows core and ports alone. Whatever a stranger wrote (request, files, replies, 
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gitagent import proving, saving, searching
@@ -54,14 +54,14 @@ State = Literal["proven", "unproven", "nothing", "interrupted"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How one run is to be done. `candidates` are diffs asked of a model for one micro-task."""
+    """How one run is to be done. `candidates` are diffs asked for one micro-task, by worker name."""
 
     run: str
     base_branch: str
     limits: Limits = Limits()
     sandbox_limits: SandboxLimits = SandboxLimits()
     test_command: str = ""
-    candidates: int = 3
+    candidates: Mapping[str, int] = field(default_factory=lambda: {"local": 8, "api": 3}, hash=False)
     template_candidates: int = 400
     dry_run: bool = False
     again: bool = False
@@ -159,9 +159,7 @@ class _Run:
         if self.changes and not self.options.dry_run:
             kept = f"{len(self.changes)} commits are kept on {self.branch}"
             self.emit(Noted(level="warning", text=kept.replace("1 commits are", "1 commit is")))
-        self.emit(
-            RunFailed(run=self.options.run, error=str(error), hint=error.hint, exit_code=error.exit_code)
-        )
+        self.emit(RunFailed(run=self.options.run, error=str(error), hint=error.hint, exit_code=error.exit_code))
         self._save(self._report("unproven" if self.changes else "nothing", str(error)))
 
     def _save(self, report: Report) -> None:
@@ -246,9 +244,7 @@ class _Run:
         coverage: tuple[Coverage, ...] = ()
         if red:
             traced = () if base_run.seconds < TRACED_SECONDS and not self.request.tests else _near(red, base_run)
-            coverage = proving.trace(
-                workspace, command, tests=traced, timeout_seconds=self._timeout()
-            )
+            coverage = proving.trace(workspace, command, tests=traced, timeout_seconds=self._timeout())
         ran = {path for one in coverage for path in one.lines if path in self.entries}
         worded = searching.files_by_words(self.request.text, self.entries)
         files = [path for path in [*sorted(ran), *worded] if not testing.is_test_path(path)]
@@ -475,7 +471,9 @@ class _Run:
             why = self.not_done[-1] if self.not_done else "no candidate turned the red tests green"
             return "nothing", f"{why}; {self.budget.tried} candidates tried"
         proven = self.verdict is not None and self.verdict.state == "passed"
-        reason = self.verdict.reason if self.verdict else "; ".join(self.not_done[-1:]) or "no tests were run on it"
+        reason = (
+            self.verdict.reason if self.verdict else "; ".join(self.not_done[-1:]) or "no tests were run on it"
+        )
         if self.options.dry_run:
             return ("proven" if proven else "unproven"), reason
         body = messages.pull_body(

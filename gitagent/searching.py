@@ -5,7 +5,7 @@ import hashlib
 import heapq
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from gitagent import proving
@@ -44,7 +44,7 @@ MODEL_TASKS = 4
 TOLD_CHARACTERS = 1_500
 
 
-class OutOfBudget(Exception):  # noqa: N818 - an end, not an error
+class OutOfBudget(Exception):
     """A hard limit was reached; what is proven so far stands."""
 
 
@@ -107,7 +107,7 @@ class Search:
         read: Callable[[str], str | None],
         budget: Budget,
         stream: Stream,
-        wanted: int,
+        wanted: Mapping[str, int],
         timeout_seconds: float,
     ) -> None:
         self._workspace, self._command, self._red = workspace, command, tuple(one.id for one in red)
@@ -146,7 +146,7 @@ class Search:
             told = ""
             for _ in range(self._budget.limits.attempts):
                 asked = task.retried_after(told) if told else task
-                for trial in self._answers(worker, asked, self._wanted):
+                for trial in self._answers(worker, asked, self._wanted.get(worker.name, 1)):
                     if isinstance(trial, str):
                         told = trial
                     elif trial.state == "passed":
@@ -169,7 +169,9 @@ class Search:
                 try:
                     # In a plan of several tasks one answer alone seldom turns a test green, so a paid model is
                     # asked for one only; what is wrong with it shows at the end and comes back as feedback.
-                    for trial in self._answers(worker, asked, 1 if worker.name == "api" else self._wanted):
+                    for trial in self._answers(
+                        worker, asked, 1 if worker.name == "api" else self._wanted.get(worker.name, 1)
+                    ):
                         if isinstance(trial, str):
                             told = trial
                         elif chosen is None or len(trial.passed) > len(chosen.passed):

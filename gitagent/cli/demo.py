@@ -37,5 +37,4 @@ def demo_command(ctx: click.Context, directory: Path, sandbox: str, as_json: boo
         click.echo(f'$ gitagent fix --repo {directory} "$(cat {directory}/ISSUE.md)"\n')
     # None for the rest, so that configuration and defaults hold as they do on the command line.
     backend = None if sandbox == "auto" else sandbox
-    ctx.invoke(fix_command, text=(demo.issue(),), repo=str(directory), sandbox=backend, yes=True, as_json=as_json,
-               candidates=3)  # fmt: skip
+    ctx.invoke(fix_command, text=(demo.issue(),), repo=str(directory), sandbox=backend, yes=True, as_json=as_json)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 @click.option("--base", metavar="REV", help="Commit to start from.  [default: HEAD]")
 @click.option("--local", "mode", flag_value="local", help="Nothing leaves this machine.  [default]")
 @click.option("--api", "mode", flag_value="api", help="The configured endpoint may be asked too.")
-@click.option("--candidates", type=click.IntRange(1, 64), default=3, show_default=True,
-              help="Diffs asked of a model for one micro-task.")  # fmt: skip
+@click.option("--candidates", type=click.IntRange(1, 64),
+              help="Diffs asked of a model for one micro-task.  [default: local 8, api 3]")  # fmt: skip
 @click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "none"]),
               help="Where the tests run; none is unprotected.")  # fmt: skip
 @click.option("--image", help="Container image the tests run in.")
@@ -54,7 +54,7 @@ def fix_command(
     repo: str,
     base: str | None,
     mode: str | None,
-    candidates: int,
+    candidates: int | None,
     sandbox: str | None,
     image: str | None,
     python: str | None,
@@ -140,7 +140,7 @@ def fix_command(
                 limits=config.limits(),
                 sandbox_limits=config.sandbox_limits(),
                 test_command=config.tests.command,
-                candidates=candidates,
+                candidates={"local": candidates or config.local.candidates, "api": candidates or 3},
                 template_candidates=config.templates.candidates,
                 dry_run=dry_run,
                 again=again,
@@ -148,7 +148,9 @@ def fix_command(
         )
     if report.state == "interrupted":
         count = 0 if dry_run else len(report.commits)
-        kept = f"{count} commit{'s are' if count > 1 else ' is'} kept on {report.commits[-1].branch}" if count else ""
+        kept = (
+            f"{count} commit{'s are' if count > 1 else ' is'} kept on {report.commits[-1].branch}" if count else ""
+        )
         click.echo(f"interrupted: {kept or 'nothing was committed'}", err=True)
         if kept:
             click.echo(f"hint: git log -p {head.oid[:12]}..{report.commits[-1].branch}", err=True)
