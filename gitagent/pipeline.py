@@ -3,7 +3,7 @@
 Knows core and ports alone. Whatever a stranger wrote (request, files, replies, test output) is data here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -243,8 +243,11 @@ class _Run:
         self.emit(StepStarted(step="locate", detail=f"{len(red)} red tests"))
         coverage: tuple[Coverage, ...] = ()
         if red:
-            traced = () if base_run.seconds < TRACED_SECONDS and not self.request.tests else _near(red, base_run)
-            coverage = proving.trace(workspace, command, tests=traced, timeout_seconds=self._timeout())
+            # The whole suite tells lines apart best; where it is slow, or was not run, the red tests' files do.
+            whole = base_run.seconds < TRACED_SECONDS and not self.request.tests
+            traced = () if whole else tuple(dict.fromkeys(result.id.split("::")[0] for result in red))
+            seconds = min(self._timeout(), 30 + 20 * base_run.seconds)
+            coverage = proving.trace(workspace, command, tests=traced, timeout_seconds=seconds)
         ran = {path for one in coverage for path in one.lines if path in self.entries}
         worded = searching.files_by_words(self.request.text, self.entries)
         files = [path for path in [*sorted(ran), *worded] if not testing.is_test_path(path)]
@@ -521,13 +524,6 @@ class _Run:
             seconds=round(self.budget.seconds, 3),
             tried=self.budget.tried,
         )
-
-
-def _near(red: Sequence[TestResult], base_run: TestRun) -> tuple[str, ...]:
-    """The red tests and the green ones of the same files: enough to tell lines apart, cheap enough to trace."""
-    files = {result.id.split("::")[0] for result in red}
-    green = [name for name in base_run.having("passed") if name.split("::")[0] in files]
-    return tuple(dict.fromkeys([*(result.id for result in red), *green[:200]]))
 
 
 def _counted(verdict: Verdict) -> str:

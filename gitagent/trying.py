@@ -4,10 +4,12 @@ What a trial calls passed is a promise. Only a run of its own, in a fresh interp
 for a verdict, so that a candidate which fools the trial has won nothing.
 """
 
+import ast
 import json
 import secrets
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -70,10 +72,8 @@ def try_candidates(
         if not waiting:
             return
         for candidate in waiting[:size]:
-            if outside := next((path for path in candidate.texts if not _is_inside(path)), ""):
-                known[_key(candidate)] = Trial(
-                    candidate=candidate, state="failed", reason=f"{outside!r} is no path inside the tree"
-                )
+            if wrong := _wrong(candidate, originals):
+                known[_key(candidate)] = Trial(candidate=candidate, state="failed", reason=wrong)
         fresh = _unlike(waiting[:size], known)
         trials = trier.attempt(fresh, most - passed) if fresh else ()
         if trials is None:
@@ -292,6 +292,31 @@ class _Source:
                 break
         if self._error is not None and not self.waiting:
             raise self._error
+
+
+def _wrong(candidate: Candidate, originals: Callable[[str], str | None]) -> str:
+    """Why no test needs to be run on a candidate, or ""."""
+    for path, text in candidate.texts.items():
+        if not _is_inside(path):
+            return f"{path!r} is no path inside the tree"
+        # The project may be for a later Python than ours: a file we cannot read on base either is let pass.
+        if path.endswith(".py") and text is not None:
+            wrong = _syntax_error(text)
+            if wrong and not ((original := originals(path)) and _syntax_error(original)):
+                return f"{path}:{wrong}"
+    return ""
+
+
+def _syntax_error(text: str) -> str:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text.encode("utf-8", "surrogateescape"))
+    except SyntaxError as error:
+        return f"{error.lineno}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        return f" {error}"
+    return ""
 
 
 def _is_inside(path: str) -> bool:
