@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from gitagent.records import Coverage, Span, Suspect, TestResult
 
 # Parts of the score, joined as independent evidence: 1 - (1 - a)(1 - b)...
+_UNRUN = 0.1
 _COVERED, _DEEPEST, _NAMED, _BESIDE = 0.75, 0.6, 0.3, 0.25
 _AT_IMPORT = 0.35  # lines that run when the module is imported run for every test
 _NOT_RUN = 0.06  # beside suspects, yet run by no failing test
@@ -67,6 +68,7 @@ def rank(
         if path.endswith(".py") and not is_test(path) and (known := _read(path, text)) is not None
     }
     covered, passing = _ochiai(coverage, files)
+    any_covered = bool(covered)
     framed = _framed(red, files)
     named = _named(red, texts, request_text, files)
     scores: dict[tuple[str, int], float] = {}
@@ -82,7 +84,9 @@ def rank(
         if evidence[1]:
             said.append("in the traceback")
         if span is not None and (path, span) in named:
-            evidence.append(_NAMED * named[path, span])
+            # A name is no evidence against lines that no failing test runs, where it is known what they run.
+            ran = not any_covered or (path, line) in covered
+            evidence.append(_NAMED * named[path, span] * (1.0 if ran else _UNRUN))
             said.append(f"{span.name} is named")
         if span is not None and (path, span.first_line) in hot and (not coverage or (path, line) in covered):
             evidence.append(_BESIDE)
