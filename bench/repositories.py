@@ -104,7 +104,8 @@ def generate(directory: Path, files: int, *, bugs: int) -> list[Bug]:
     for number in range(modules):
         package, module = _place(number)
         text = MODULE.format(number=number, rate=number % 90 + 5)
-        if number:
+        # Within a package each module needs the one before it: a chain of 25, as tangled code has.
+        if number % MODULES_PER_PACKAGE:
             home, other = _place(number - 1)
             text = text.replace("\n\nRATE_", f"\n\nfrom {home} import {other}\n\nRATE_", 1)
             text += NEIGHBOUR.format(number=number, module=other, other=number - 1)

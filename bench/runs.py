@@ -81,9 +81,7 @@ def gitagent() -> Contender:
 def report(
     sources: dict[int, tuple[Path, list[Bug]]], work: Path, contenders: list[Contender], *, rounds: int
 ) -> None:
-    """One table: for each size, each contender in turn, in a fresh clone (cold) and again in the same (warm)."""
-    rows: list[list[str]] = []
-    failures: list[str] = []
+    """A table for each size, each contender in turn, in a fresh clone (cold) and again in the same (warm)."""
     for size, (source, bugs) in sources.items():
         tallies = {(each.name, kind): Tally() for each in contenders for kind in ("cold", "warm")}
         with ScriptedServer(bugs) as server:
@@ -93,43 +91,34 @@ def report(
                     repository = repositories.clone(source, place / "clone", bugs)
                     for kind, bug in (("cold", bugs[0]), ("warm", bugs[1])):
                         _once(contender, server, repository, place, bug, tallies[contender.name, kind])
-        for contender in contenders:
-            cold, warm = (tallies[contender.name, kind] for kind in ("cold", "warm"))
-            rows.append(
-                [
-                    f"{size:,}",
-                    contender.name,
-                    _seconds(cold.own),
-                    _seconds(warm.own),
-                    _seconds(cold.first_call),
-                    _seconds(warm.first_call),
-                    _seconds(warm.total),
-                    _seconds(warm.cpu),
-                    f"{max(cold.peak + warm.peak, default=0) / 2**20:.0f} MB",
-                    f"{median(warm.tokens):,.0f} in {median(warm.calls):.0f}",
-                ]
-            )
-            failures += [
-                f"{contender.name} at {size:,}: {why}" for why in dict.fromkeys(cold.failures + warm.failures)
-            ]
-        base = next((row for row in rows if row[0] == f"{size:,}" and row[1] == "gitagent"), None)
-        if base:
-            _add_ratios([row for row in rows if row[0] == f"{size:,}"], tallies)
-    head = ["files", "program", "own, cold", "own, warm", "to first call, cold", "warm", "whole run, warm"]
-    head += ["own CPU, warm", "peak memory", "prompt tokens, calls"]
-    notes = [
-        f"Median of {rounds} runs each, in turn. Own: without the time of the model, and for gitagent the tests.",
-        "Prompt tokens: characters of all prompts, tools included, divided by 4, for everybody.",
-    ]
-    table("From a sentence to a commit", head, rows, notes=notes + [f"NOT MENDED: {each}" for each in failures])
+        rows = [_row(each.name, tallies) for each in contenders]
+        _add_ratios(rows, tallies)
+        head = ["program", "own, cold", "own, warm", "to first call, cold", "warm", "whole run, warm"]
+        head += ["own CPU, warm", "peak memory", "prompt tokens, calls"]
+        failures = {
+            f"NOT MENDED: {each.name}: {why}"
+            for each in contenders
+            for kind in ("cold", "warm")
+            for why in tallies[each.name, kind].failures
+        }
+        title = f"From a sentence to a commit, {size:,} Python files, median of {rounds}"
+        table(title, head, rows, notes=sorted(failures))
+
+
+def _row(name: str, tallies: dict[tuple[str, str], Tally]) -> list[str]:
+    cold, warm = (tallies[name, kind] for kind in ("cold", "warm"))
+    seconds = (cold.own, warm.own, cold.first_call, warm.first_call, warm.total, warm.cpu)
+    peak = max(cold.peak + warm.peak, default=0)
+    tokens = f"{median(warm.tokens):,.0f} in {median(warm.calls):.0f}"
+    return [name, *map(_seconds, seconds), f"{peak / 2**20:.0f} MB", tokens]
 
 
 def _add_ratios(rows: list[list[str]], tallies: dict[tuple[str, str], Tally]) -> None:
     """Own times as multiples of gitagent's, beside the seconds."""
     for row in rows:
-        for column, kind in ((2, "cold"), (3, "warm")):
-            ours, theirs = (median(tallies[name, kind].own) for name in ("gitagent", row[1]))
-            if row[1] != "gitagent" and ours > 0:
+        for column, kind in ((1, "cold"), (2, "warm")):
+            ours, theirs = (median(tallies[name, kind].own) for name in ("gitagent", row[0]))
+            if row[0] != "gitagent" and ours > 0:
                 row[column] += f" ({theirs / ours:.1f}x)"
 
 

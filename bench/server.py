@@ -147,6 +147,10 @@ def _answer(body: dict[str, Any], bugs: list[Bug]) -> Answer:
         turns = sum(message.get("role") == "assistant" for message in body.get("messages", []))
         fence = "mswea_bash_command" if "mswea_bash_command" in whole else "bash"
         return Answer(f"THOUGHT: one line is wrong.\n\n```{fence}\n{_steps(bug)[min(turns, 1)]}\n```\n")
+    if "depends_on" in whole and "priority" in whole:
+        task = {"id": "t1", "path": bug.path, "symbol": bug.name, "lines": None, "new": False, "depends_on": []}
+        task |= {"instruction": "Take the rate off the amount.", "priority": 1}
+        return Answer(json.dumps({"summary": "One sign is wrong.", "tasks": [task]}))
     return Answer(f"The sign is wrong.\n\n```diff\n{bug.diff}```\n")
 
 
