@@ -128,6 +128,7 @@ def bring_up(layer: str) -> None:
             ["install", "--no-deps", "--no-build-isolation", "--quiet", "--editable", str(ROOT)],
             "project",
         )
+        compile_all()
         stamp(layer).write_text(digest(layer))
 
 
@@ -157,10 +158,20 @@ def make_environment() -> None:
 def install_locked(name: str) -> None:
     path = LOCKS / f"{name}.lock"
     count = sum("==" in line for line in path.read_text().splitlines())
-    # The lock is complete, so nothing is resolved; bytecode is written when a module is first used.
+    # The lock is complete, so nothing is resolved; all is compiled at the end, on every processor.
     arguments = ["install", "--require-hashes", "--no-deps", "--no-compile", "--progress-bar=off", f"-r{path}"]
     marks = r"^(?:Collecting|Requirement already|Ignoring) .*"
     run_pip(f"install {count} packages", arguments, name, marks=marks, total=count)
+
+
+def compile_all() -> None:
+    """Bytecode for all there is. In a sandbox nothing can be written beside the sources, so it would never be made
+    where it is needed most; and some environments tell Python to write none.
+    """
+    libraries = VENV / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    # Some packages ship files that are no Python of this version; those are nobody's loss.
+    script = "import compileall, sys; [compileall.compile_dir(each, quiet=2, workers=0) for each in sys.argv[1:]]"
+    run("compile", [str(PYTHON), "-I", "-c", script, str(libraries), str(ROOT / "gitagent")], "compile")
 
 
 def run_pip(what: str, arguments: list[str], log: str, **progress: object) -> None:
