@@ -298,6 +298,7 @@ class _Run:
             for worker in templates:
                 if self._any(scratch, plan, search.templates(worker, plan, limit), command):
                     return None
+                self.budget.check()
             for worker in models if not chats or searching.is_pointed(findings) else models[:-1]:
                 try:
                     if self._any(scratch, plan, search.model(worker, plan), command):
@@ -305,6 +306,8 @@ class _Run:
                 except ModelError as error:
                     stopped = error
                     self.emit(Noted(level="warning", text=f"{worker.name}: {error}"))
+        if stopped is not None:
+            return stopped  # the planner would ask the same endpoint
         for planner in chats or ([localizer] if models and not findings.red else []):
             try:
                 if self._all(scratch, self._planned(planner, findings), search, models, command):
