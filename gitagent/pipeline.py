@@ -91,6 +91,7 @@ class _Run:
         self.pull: PullRequest | None = None
         self.suite: TestRun | None = None
         self.not_done: list[str] = []
+        self.unfinished: dict[str, str] = {}
         self._red_names: tuple[str, ...] = ()
         self._texts: dict[str, str | None] = {}
         self.emit = ports.stream
@@ -187,6 +188,10 @@ class _Run:
     def _within(self, workspace: Workspace, scratch: Scratch, command: TestCommand) -> GitagentError | None:
         """Look, then solve, in one warm workspace; the error that stopped a model, if any."""
         base_run = self._tests(workspace, command, "base", self.request.tests)
+        if self.request.tests and base_run.state == "inconclusive" and base_run.exit_code is not None:
+            # A name that is no path, or no test at all: the whole suite knows which are meant, or come near.
+            base_run = self._tests(workspace, command, "base", ())
+            self.suite = base_run
         if not self.request.tests:
             self.suite = base_run
         red = self._red(base_run)
@@ -202,6 +207,9 @@ class _Run:
             timeout_seconds=self.options.sandbox_limits.timeout_seconds,
         )
         return self._solve(scratch, search, findings, command)
+
+    def _not_done(self) -> list[str]:
+        return [*self.unfinished.values(), *self.not_done]
 
     def _left_out(self, line: str) -> None:
         if line not in self.not_done:
@@ -227,11 +235,12 @@ class _Run:
 
     def _red(self, base_run: TestRun) -> tuple[TestResult, ...]:
         if base_run.state == "inconclusive":
-            slow = "longer than" in base_run.reason or base_run.exit_code is None
             raise RequestError(
                 f"the tests do not run on base {self.request.base[:12]}: {base_run.reason}. "
                 "Nothing was committed.",
-                hint="GITAGENT_TESTS_TIMEOUT_SECONDS=900 gitagent fix …" if slow else "gitagent doctor --tests",
+                hint="GITAGENT_TESTS_TIMEOUT_SECONDS=900 gitagent fix …"
+                if base_run.exit_code is None
+                else 'gitagent fix --python VENV …, or --test-command "…"',
             )
         self._red_names = proving.red_tests(base_run, self.request.tests)
         by_id = {result.id: result for result in base_run.results}
@@ -288,6 +297,7 @@ class _Run:
             for worker in templates:
                 if self._any(scratch, plan, search.templates(worker, plan, limit), command):
                     return None
+                self.budget.check()
             for worker in models if not chats or searching.is_pointed(findings) else models[:-1]:
                 try:
                     if self._any(scratch, plan, search.model(worker, plan), command):
@@ -295,6 +305,8 @@ class _Run:
                 except ModelError as error:
                     stopped = error
                     self.emit(Noted(level="warning", text=f"{worker.name}: {error}"))
+        if stopped is not None:
+            return stopped  # the planner would ask the same endpoint
         for planner in chats or ([localizer] if models and not findings.red else []):
             try:
                 if self._all(scratch, self._planned(planner, findings), search, models, command):
@@ -328,7 +340,7 @@ class _Run:
         if entry is not None and entry.mode not in REGULAR:
             return "is no regular file"
         first = path.split("/")[0].lower()
-        named = {name.split("::")[0] for name in self.request.tests}
+        named = {name.split("::")[0] for name in self._red_names if self.request.tests}
         if path in named or first in (".git", ".github", ".gitagent", ".gitagent.toml", "hooks"):
             return "is protected"
         text = self.text(path) or ""
@@ -351,26 +363,31 @@ class _Run:
         """Commit every task of the plan in dependency order, then ask the whole suite; mend what it names."""
         tasks: list[MicroTask] = list(searching.in_order(plan.tasks))
         for attempt in range(1, self.options.limits.attempts + 1):
-            for task in tasks:
-                self._commit_task(scratch, search, task, workers)
+            changed = [self._commit_task(scratch, search, task, workers) for task in tasks]
             if not self.changes:
                 return False
+            if attempt > 1 and not any(changed):
+                return True  # the verdict on this tree is known
             self.verdict = self._certify(scratch, self.current, command)
             if self.verdict.state != "failed" or attempt == self.options.limits.attempts:
                 return True
             told = searching.failures(self.verdict)
-            tasks = [task.retried_after(told) for task in searching.named(plan.tasks, told)]
+            named = {task.id for task in searching.named(plan.tasks, told)} | self.unfinished.keys()
+            tasks = [task.retried_after(told) for task in searching.in_order(plan.tasks) if task.id in named]
         return True
 
     def _commit_task(
         self, scratch: Scratch, search: searching.Search, task: MicroTask, workers: list[Worker]
-    ) -> None:
+    ) -> bool:
         chosen, trial = search.best(searching.refreshed(task, self.text(task.path)), workers)
         if chosen is None:
-            self._left_out(f"task {task.id} in {task.path}: {trial}")
-            return
+            if not any(candidate.task == task.id for _, candidate in self.changes):
+                self.unfinished[task.id] = f"task {task.id} in {task.path}: {trial}"
+            return False
         self._commit(scratch, task, chosen, trial)
+        self.unfinished.pop(task.id, None)
         search.accept(chosen)
+        return True
 
     def _commit(self, scratch: Scratch, task: MicroTask, candidate: Candidate, verdict: str) -> None:
         message = messages.commit_message(self.request, task, candidate, run=self.options.run, verdict=verdict)
@@ -471,11 +488,11 @@ class _Run:
         if not self.changes:
             if error is not None:
                 raise error
-            why = self.not_done[-1] if self.not_done else "no candidate turned the red tests green"
+            why = self._not_done()[-1] if self._not_done() else "no candidate turned the red tests green"
             return "nothing", f"{why}; {self.budget.tried} candidates tried"
         proven = self.verdict is not None and self.verdict.state == "passed"
         reason = (
-            self.verdict.reason if self.verdict else "; ".join(self.not_done[-1:]) or "no tests were run on it"
+            self.verdict.reason if self.verdict else "; ".join(self._not_done()[-1:]) or "no tests were run on it"
         )
         if self.options.dry_run:
             return ("proven" if proven else "unproven"), reason
@@ -489,7 +506,7 @@ class _Run:
             limits=self.options.limits,
             seconds=self.budget.seconds,
             tried=self.budget.tried,
-            not_done=self.not_done,
+            not_done=self._not_done(),
         )
         tip = self.changes[-1][0].oid
         self.pull = self.ports.forge.publish(
