@@ -44,6 +44,7 @@ from gitagent.records import (
     TestRun,
     Verdict,
 )
+from gitagent.workspaces import Workspaces
 
 REGULAR = (0o100644, 0o100755)
 TRACED_SECONDS = 20.0
@@ -94,6 +95,7 @@ class _Run:
         self.unfinished: dict[str, str] = {}
         self._red_names: tuple[str, ...] = ()
         self._texts: dict[str, str | None] = {}
+        self.workspaces = Workspaces(self._open)
         self.emit = ports.stream
         ports.stream.add(self.budget.heard)
         ports.stream.add(self.journal.heard)
@@ -179,10 +181,12 @@ class _Run:
         self.emit(StepStarted(step="sandbox", detail=self.ports.sandbox.name))
         error: GitagentError | None = None
         try:
-            with self._workspace() as workspace:
+            with self.workspaces.fresh() as workspace:
                 error = self._within(workspace, scratch, command)
         except searching.OutOfBudget as limit:
             self._left_out(str(limit))
+        finally:
+            self.workspaces.close()
         return self._publish(error)
 
     def _within(self, workspace: Workspace, scratch: Scratch, command: TestCommand) -> GitagentError | None:
@@ -195,6 +199,7 @@ class _Run:
         if not self.request.tests:
             self.suite = base_run
         red = self._red(base_run)
+        self.workspaces.prepare()  # for the certificate; there is time while tests run and models think
         findings = self._findings(workspace, command, base_run, red)
         search = searching.Search(
             workspace=workspace,
@@ -257,16 +262,17 @@ class _Run:
             traced = () if whole else tuple(dict.fromkeys(result.id.split("::")[0] for result in red))
             seconds = min(self._timeout(), 30 + 20 * base_run.seconds)
             coverage = proving.trace(workspace, command, tests=traced, timeout_seconds=seconds)
-        ran = {path for one in coverage for path in one.lines if path in self.entries}
-        worded = searching.files_by_words(self.request.text, self.entries)
-        files = [path for path in [*sorted(ran), *worded] if not testing.is_test_path(path)]
+        named = searching.files_by_words(self.request.text, self.entries)
+        files = [path for path in searching.files_by_coverage(coverage, named) if not self._is_test(path)]
         texts = {path: text for path in dict.fromkeys(files[:READ_FILES]) if (text := self.read(path)) is not None}
-        tests = {path for path in self.entries if testing.is_test_path(path)}
-        suspects = localizing.rank(coverage, red, texts, self.request.text, test_paths=tests)
+        suspects = localizing.rank(coverage, red, texts, self.request.text, test_paths=self._is_test)
         self.emit(Located(suspects=suspects[:10]))
         best = dict.fromkeys([s.path for s in suspects] + list(texts))
         sizes = {path: text.count("\n") for path, text in texts.items()}
         return Findings(red=red, suspects=suspects, files=tuple(best), sizes=sizes)
+
+    def _is_test(self, path: str) -> bool:
+        return path not in self.entries or testing.is_test_path(path)
 
     # -- solving -----------------------------------------------------------------------------------------
 
@@ -410,15 +416,15 @@ class _Run:
     def _certify(self, scratch: Scratch, texts: Mapping[str, str | None], command: TestCommand) -> Verdict:
         """The whole suite on base and on the changed tree, each in a fresh sandbox and interpreter."""
         if self.suite is None:
-            with self._workspace() as fresh:
+            with self.workspaces.fresh() as fresh:
                 self.suite = self._tests(fresh, command, "base", ())
         base, red, scope = self.suite, self._red_names, tuple[str, ...]()
-        if base.state == "inconclusive" or not set(red) <= {result.id for result in base.results}:
+        if base.state == "inconclusive" or any(verdicts.outcome_of(base, test) is None for test in red):
             # The suite as a whole cannot speak; the files of the red tests can, and the reason says so.
             scope = tuple(dict.fromkeys(name.split("::")[0] for name in red))
-            with self._workspace() as fresh:
+            with self.workspaces.fresh() as fresh:
                 base = self._tests(fresh, command, "base", scope)
-        with self._workspace() as fresh:
+        with self.workspaces.fresh() as fresh:
             fresh.write(texts)
             tip = self._tests(fresh, command, "tip", scope, tree=scratch.tree_of(texts))
             doubtful = tuple(dict.fromkeys([*red, *verdicts.judge(base, tip, red=red).pass_to_fail]))
@@ -426,8 +432,10 @@ class _Run:
             def again(where: str) -> TestRun:
                 if where == "tip":
                     return self._tests(fresh, command, where, doubtful, tree=tip.tree)
-                with self._workspace() as untouched:
+                with self.workspaces.fresh() as untouched:
                     return self._tests(untouched, command, where, doubtful)
+
+            self.workspaces.prepare()  # for the second run on base
 
             verdict = proving.verdict(base, tip, red=red, rerun=again)
         if scope and self.suite.state == "inconclusive":
@@ -475,8 +483,8 @@ class _Run:
     def _timeout(self) -> float:
         return self.budget.cap(self.options.sandbox_limits.timeout_seconds)
 
-    def _workspace(self) -> AbstractContextManager[Workspace]:
-        """A fresh sandbox holding the base tree."""
+    def _open(self) -> AbstractContextManager[Workspace]:
+        """A sandbox holding the base tree."""
         return self.ports.sandbox.open(
             lambda directory: self.ports.repository.checkout(self.request.base, directory),
             self.options.sandbox_limits,

@@ -5,6 +5,7 @@ import hashlib
 import heapq
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from gitagent.events import (
 from gitagent.ports import Worker, Workspace
 from gitagent.records import (
     Candidate,
+    Coverage,
     Findings,
     Limits,
     MicroTask,
@@ -327,6 +329,26 @@ def is_pointed(findings: Findings) -> bool:
         return False
     top = findings.suspects[0].score
     return len({suspect.path for suspect in findings.suspects if suspect.score > 0.9 * top}) <= 2
+
+
+def files_by_coverage(coverage: Sequence[Coverage], named: Sequence[str]) -> tuple[str, ...]:
+    """Files worth reading, best first: those named outright, then those red tests run and few green ones do.
+
+    `named` are paths the request's words lead to, best first. What is only imported comes last.
+    """
+    red: Counter[str] = Counter()
+    green: Counter[str] = Counter()
+    imported: dict[str, None] = {}
+    for one in coverage:
+        if not one.test:
+            imported.update(dict.fromkeys(one.lines))
+        elif one.outcome == "passed":
+            green.update(list(one.lines))
+        else:
+            red.update({path: len(lines) for path, lines in one.lines.items()})
+    place = {path: position for position, path in enumerate(named)}
+    run = sorted(red, key=lambda path: (green[path], place.get(path, len(place)), -red[path], path))
+    return tuple(dict.fromkeys([*named[:3], *run, *named, *imported]))
 
 
 def files_by_words(text: str, paths: Collection[str]) -> tuple[str, ...]:
