@@ -22,6 +22,7 @@ import numpy as np
 from gitagent.adapters.llama.decoding import Sampler, draw
 from gitagent.adapters.llama.engine import Engine
 from gitagent.adapters.llama.installed import llama_cpp
+from gitagent.adapters.llama.model import SPARE
 from gitagent.adapters.llama.resident import fastest_threads, release
 from gitagent.adapters.llama.worker import LlamaWorker
 from gitagent.core import diffs
@@ -301,7 +302,7 @@ LARGE = {
     "heads": 12,
     "kv_heads": 2,
     "feed_forward": 8960,
-    "in_q8": True,
+    "quantized": "Q4_K",
     "context": 32768,
 }
 
@@ -310,10 +311,10 @@ def parallel(work: Path, _: int) -> None:
     """Eight candidates beside one, on a model whose decoding waits for memory."""
     path = model(work, "qwen2", **LARGE)
     size = os.path.getsize(path)
-    engine = Engine(path, window=4096, cells=4096 + 7 * 512, parallel=8, threads=1)
+    engine = Engine(path, window=4096, cells=4096 + SPARE, parallel=8, threads=1)
     threads = fastest_threads(engine)
     engine.use_threads(threads)
-    print(f"\n## Eight candidates beside one ({size / 1e9:.2f} GB of Q8_0 weights, {threads} threads)\n")
+    print(f"\n## Eight candidates beside one ({size / 1e9:.2f} GB of Q4_K weights, {threads} threads)\n")
     print("| sequences at once | one step | beside one sequence |")
     print("|---|---|---|")
     prompt = list(range(1000, 1512))
@@ -366,7 +367,7 @@ def memory(work: Path, _: int) -> None:
         "import sys\n"
         "from gitagent.adapters.llama.engine import Engine, resident_bytes\n"
         "before = resident_bytes()\n"
-        f"engine = Engine({path!r}, window=4096, cells=4096 + 7 * 512, parallel=8, threads=1)\n"
+        f"engine = Engine({path!r}, window=4096, cells=4096 + {SPARE}, parallel=8, threads=1)\n"
         "engine.feed([(0, 0, list(range(1000, 1600)))])\n"
         "engine.share(range(1, 9))\n"
         "engine.feed([(s, 600, [5]) for s in range(1, 9)])\n"
