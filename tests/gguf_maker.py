@@ -103,14 +103,14 @@ def write_model(
     spread: float = 0.3,
     feed_forward: int = 0,
     kv_heads: int = 0,
-    in_q8: bool = False,
+    quantized: str = "",
     vocabulary_of: Path | None = None,
     template: str = CHATML,
     more: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a llama model with random weights, its vocabulary our own small one or another GGUF file's.
 
-    With `in_q8` the weights are Q8_0 and the embedding serves as output too, as in published small models; then a
+    With `quantized` ("Q8_0" or "Q4_K") the embedding serves as output too, as in published small models, and a
     model of gigabytes is written in seconds.
     """
     feed_forward, kv_heads = feed_forward or 2 * width, kv_heads or heads
@@ -133,8 +133,9 @@ def write_model(
     random = np.random.default_rng(seed)
 
     def tensor(name: str, *shape: int) -> None:
-        if in_q8:
-            writer.add_tensor(name, _q8(random, *shape), raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+        if quantized:
+            kind = gguf.GGMLQuantizationType[quantized]
+            writer.add_tensor(name, _blocks(random, kind, *shape), raw_dtype=kind)
             return
         writer.add_tensor(name, (random.standard_normal(shape, np.float32) * spread).astype(np.float16))
 
@@ -143,7 +144,7 @@ def write_model(
 
     tensor("token_embd.weight", size, width)
     norm("output_norm.weight")
-    if not in_q8:
+    if not quantized:
         tensor("output.weight", size, width)
     for layer in range(layers):
         norm(f"blk.{layer}.attn_norm.weight")
@@ -160,13 +161,15 @@ def write_model(
     return path
 
 
-def _q8(random: np.random.Generator, rows: int, columns: int) -> np.ndarray:
-    """Rows of Q8_0 blocks: a scale in half precision and 32 small numbers each. One stretch of noise, repeated."""
-    blocks = rows * columns // 32
-    noise = random.integers(-127, 128, (min(blocks, 1 << 15), 34), np.int8)
-    noise[:, :2] = np.full((len(noise), 1), 0.02 / 73, np.float16).view(np.int8)
-    repeated = np.resize(noise, (blocks, 34))
-    return repeated.reshape(rows, columns // 32 * 34).view(np.uint8)
+def _blocks(random: np.random.Generator, kind: gguf.GGMLQuantizationType, rows: int, columns: int) -> np.ndarray:
+    """Rows of quantized blocks: scales in half precision, then noise. One stretch of noise, repeated."""
+    block, width = gguf.GGML_QUANT_SIZES[kind]
+    blocks = rows * columns // block
+    noise = random.integers(0, 256, (min(blocks, 1 << 13), width), np.uint8)
+    scales = 1 if kind is gguf.GGMLQuantizationType.Q8_0 else 2
+    largest = 127 if kind is gguf.GGMLQuantizationType.Q8_0 else 8 * 32
+    noise[:, : 2 * scales] = np.full((len(noise), scales), 0.03 / largest, np.float16).view(np.uint8)
+    return np.resize(noise, (blocks, width)).reshape(rows, columns // block * width)
 
 
 def _own_vocabulary(writer: gguf.GGUFWriter) -> int:

@@ -11,12 +11,14 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+# Looked up on import: tests run with a home of their own.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"))
+
 
 def vocabulary(name: str) -> Path:
     """The file `ggml-vocab-NAME.gguf`. Raises OSError, or what its subprocess raises, if it cannot be had."""
     release = version("llama-cpp-python")
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    directory = Path(base) / "gitagent" / "vocabularies" / release
+    directory = CACHE / "gitagent" / "vocabularies" / release
     file = directory / f"ggml-vocab-{name}.gguf"
     if not file.exists():
         directory.mkdir(parents=True, exist_ok=True)

@@ -172,7 +172,7 @@ def test_what_the_server_refuses_is_told_in_a_line(
 def test_offline_the_error_says_what_to_do(hub: Hub, models: Path) -> None:
     result = run("pull", "someone/tiny", "tiny.gguf", "--hub", "http://127.0.0.1:9")
     assert "127.0.0.1:9 cannot be reached" in str(error_of(result))
-    assert "copy a .gguf file into" in error_of(result).hint
+    assert "put a .gguf file into" in error_of(result).hint
 
 
 @pytest.mark.parametrize(("repository", "file"), [("../x", "a.gguf"), ("a/b", "../../a.gguf"), ("a/b", "a.bin")])

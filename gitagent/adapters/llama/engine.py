@@ -118,6 +118,9 @@ class Engine:
             self._tokenizer = None  # it points into the vocabulary
             self._lib.llama_model_free(self._model)
             self._model = None
+            # glibc keeps what was freed in small pieces; a process that goes on should have it back.
+            with contextlib.suppress(OSError, AttributeError):
+                ctypes.CDLL(None).malloc_trim(0)
 
     def tokenize(self, text: str, *, special: bool = False, first: bool = False) -> list[int]:
         """The tokens of a text. Only with `special` does it hold control tokens, whatever it looks like."""

@@ -18,7 +18,8 @@ from gitagent.events import StepStarted
 from gitagent.ports import Listener
 from gitagent.records import Message, Reply, Spending
 
-ANSWER_ROOM = 512
+SPARE = 1024
+"""Cache cells beside the window's: answers sampled together share the prompt's cells, and each needs its own."""
 
 
 class LlamaModel:
@@ -131,7 +132,7 @@ class LlamaModel:
         engine = resident(
             self.path,
             window=self.window,
-            spare=(self.parallel - 1) * ANSWER_ROOM,
+            spare=SPARE if self.parallel > 1 else 0,
             parallel=self.parallel,
             threads=self._threads,
             starting=self._starting,
