@@ -41,6 +41,20 @@ BUGS = [
             "PolynomialDerivativeTests",
         ),
     ),
+    Bug(
+        package="xmltodict",
+        old="0.14.1",
+        new="0.14.2",
+        test_file="tests/test_xmltodict.py",
+        test="XMLToDictTestCase::test_skip_whitespace",
+    ),
+    Bug(
+        package="tabulate",
+        old="0.8.8",
+        new="0.8.9",
+        test_file="test/test_regression.py",
+        test="test_string_with_comma_between_digits_without_floatfmt_grouping_option",
+    ),
 ]
 
 # Fetched archives outlive the home that every test gets of its own.
