@@ -41,6 +41,24 @@ BUGS = [
             "PolynomialDerivativeTests",
         ),
     ),
+    Bug(
+        package="xmltodict",
+        old="0.14.1",
+        new="0.14.2",
+        test_file="tests/test_xmltodict.py",
+        test="XMLToDictTestCase::test_skip_whitespace",
+    ),
+    Bug(
+        package="more-itertools",
+        old="9.1.0",
+        new="10.0.0",
+        test_file="tests/test_recipes.py",
+        test="BatchedTests::test_basic",
+        without=(
+            *("PolynomialEvalTests", "TransposeTests", "MatMulTests", "SumOfSquaresTests"),
+            "PolynomialDerivativeTests",
+        ),
+    ),
 ]
 
 # Fetched archives outlive the home that every test gets of its own.

@@ -19,11 +19,11 @@ Family = Callable[[Source, Site], Iterator[Edit]]
 # How often a family mends a real bug, as far as the literature and our own real bugs tell.
 FAMILIES: dict[str, tuple[Family, float]] = {
     "comparison operator": (operators.comparison, 0.9),
-    "boolean connective": (operators.connective, 0.8),
+    "boolean connective": (operators.connective, 0.5),
     "arithmetic operator": (operators.arithmetic, 0.7),
     "assignment operator": (operators.assignment, 0.5),
     "swapped operands or arguments": (operators.swapped, 0.6),
-    "negated condition": (operators.negation, 0.7),
+    "negated condition": (operators.negation, 0.5),
     "off by one": (operators.bounds, 0.8),
     "constant": (values.constants, 0.8),
     "string constant": (values.strings, 0.6),

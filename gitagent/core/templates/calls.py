@@ -59,6 +59,11 @@ _KIN: tuple[tuple[str, ...], ...] = tuple(
         " debug info\n    ",
     ]
 )
+# Of these, one is as usual as its kin whether the file uses it elsewhere or not.
+_USUAL_KIN = """
+    startswith endswith append extend strip lstrip rstrip lower upper min max any all items values keys find rfind
+    match search fullmatch split rsplit sorted list floor ceil round"""
+_ALIKE = frozenset(_USUAL_KIN.split())
 _POLISH = ("strip()", "lower()", "copy()", "rstrip()", "lstrip()", "items()", "encode()", "decode()", "upper()")
 _MOST = 6
 
@@ -79,7 +84,9 @@ def wrong_call(src: Source, site: Site) -> Iterator[Edit]:
             continue
         for kin in _KIN:
             if own in kin:
-                yield from (Edit(start, end, other, 0.9) for other in kin if other != own)
+                for other in kin:
+                    if other != own:
+                        yield Edit(start, end, other, 0.9 if other in src.attributes or other in _ALIKE else 0.5)
         seen: Counter[str] = Counter()
         for call in src.calls:
             if type(call.func) is type(func) and len(call.args) + len(call.keywords) == count:

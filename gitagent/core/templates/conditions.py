@@ -219,6 +219,9 @@ def none_checks(src: Source, site: Site) -> Iterator[Edit]:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             bare, no = node.operand, True
         if isinstance(bare, (ast.Name, ast.Attribute, ast.Call, ast.Subscript)) and not _is_bool(bare):
+            around = src.parents[node]
+            if isinstance(around, ast.BoolOp) and isinstance(around.values[-1], ast.Constant):
+                weight *= 0.3  # `x or None` is a default, not a test
             text = src.segment(bare)
             yield src.replace(node, f"{text} is None" if no else f"{text} is not None", weight)
             yield src.replace(node, f"len({text}) {'==' if no else '>'} 0", weight * 0.3)

@@ -31,7 +31,9 @@ def variables(src: Source, site: Site) -> Iterator[Edit]:
         for weight, name in sorted(others, key=lambda item: (-item[0], item[1]))[:_MOST]:
             yield src.replace(node, name, weight)
         if site.owner is not None and node.id in src.own_attributes(site.owner):
-            yield src.replace(node, f"self.{node.id}", 0.8)
+            target = getattr(site.node, "targets", [None])[0]
+            if target is None or src.segment(target) != f"self.{node.id}":
+                yield src.replace(node, f"self.{node.id}", 0.6)
         if node.id == "cls" or (node.id == "self" and isinstance(parent, ast.Attribute)):
             other = "self" if node.id == "cls" else "type(self)"
             yield src.replace(node, other, 0.3)

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 from gitagent.core.templates.source import Edit, Site, Source
 
+# Turning a test round mends few bugs, and passes many tests for a wrong reason.
 _COMPARE: dict[type[ast.cmpop], tuple[str, tuple[tuple[str, float], ...]]] = {
-    ast.Lt: (r"<", (("<=", 1.0), (">", 0.6), (">=", 0.6), ("!=", 0.4), ("==", 0.3))),
-    ast.LtE: (r"<=", (("<", 1.0), (">=", 0.6), (">", 0.6), ("==", 0.4), ("!=", 0.3))),
-    ast.Gt: (r">", ((">=", 1.0), ("<", 0.6), ("<=", 0.6), ("!=", 0.4), ("==", 0.3))),
-    ast.GtE: (r">=", ((">", 1.0), ("<=", 0.6), ("<", 0.6), ("==", 0.4), ("!=", 0.3))),
-    ast.Eq: (r"==", (("!=", 0.9), (">=", 0.6), ("<=", 0.6), ("in", 0.4), ("is", 0.3), (">", 0.3), ("<", 0.3))),
-    ast.NotEq: (r"!=", (("==", 0.9), (">", 0.6), ("<", 0.6), ("not in", 0.4), ("is not", 0.3))),
-    ast.Is: (r"\bis\b", (("is not", 0.9), ("==", 0.8))),
-    ast.IsNot: (r"\bis\s+not\b", (("is", 0.9), ("!=", 0.8))),
-    ast.In: (r"\bin\b", (("not in", 0.9), ("==", 0.4))),
-    ast.NotIn: (r"\bnot\s+in\b", (("in", 0.9), ("!=", 0.4))),
+    ast.Lt: (r"<", (("<=", 1.0), (">", 0.5), (">=", 0.4), ("!=", 0.4), ("==", 0.3))),
+    ast.LtE: (r"<=", (("<", 1.0), (">=", 0.5), (">", 0.4), ("==", 0.4), ("!=", 0.3))),
+    ast.Gt: (r">", ((">=", 1.0), ("<", 0.5), ("<=", 0.4), ("!=", 0.4), ("==", 0.3))),
+    ast.GtE: (r">=", ((">", 1.0), ("<=", 0.5), ("<", 0.4), ("==", 0.4), ("!=", 0.3))),
+    ast.Eq: (r"==", ((">=", 0.6), ("<=", 0.6), ("!=", 0.5), ("in", 0.4), ("is", 0.3), (">", 0.3), ("<", 0.3))),
+    ast.NotEq: (r"!=", ((">", 0.6), ("<", 0.6), ("==", 0.5), ("not in", 0.4), ("is not", 0.3))),
+    ast.Is: (r"\bis\b", (("==", 0.7), ("is not", 0.45))),
+    ast.IsNot: (r"\bis\s+not\b", (("!=", 0.7), ("is", 0.45))),
+    ast.In: (r"\bin\b", (("not in", 0.45), ("==", 0.4))),
+    ast.NotIn: (r"\bnot\s+in\b", (("in", 0.45), ("!=", 0.4))),
 }
 _ARITHMETIC: dict[type[ast.operator], tuple[str, tuple[str, ...]]] = {
     ast.Add: (r"\+", ("-", "*", "|")),
@@ -42,7 +43,8 @@ def comparison(src: Source, site: Site) -> Iterator[Edit]:
                 token, others = _COMPARE[type(op)]
                 where = src.between(left, right, token)
                 if where:
-                    yield from (Edit(*where, other, weight) for other, weight in others)
+                    same = 0.2 if isinstance(right, ast.Constant) and right.value is None else 1.0
+                    yield from (Edit(*where, o, w * (same if o in {"==", "!="} else 1.0)) for o, w in others)
 
 
 def connective(src: Source, site: Site) -> Iterator[Edit]:
@@ -53,7 +55,7 @@ def connective(src: Source, site: Site) -> Iterator[Edit]:
             for left, right in zip(node.values, node.values[1:], strict=False):
                 where = src.between(left, right, rf"\b{old}\b")
                 if where:
-                    yield Edit(*where, new)
+                    yield Edit(*where, new, 0.2 if isinstance(right, ast.Constant) else 1.0)
 
 
 def arithmetic(src: Source, site: Site) -> Iterator[Edit]:
