@@ -1,38 +1,51 @@
-"""A small stateful GitHub over real HTTP: issues, pull requests, and the failures of a hosting site.
+"""A small stateful GitHub over real HTTP: issues, pull requests, git, and the failures of a hosting site.
 
-It stands before a bare git repository, so that a pull request's head is what was really pushed. `shapes` are
-whole example answers (the contract test takes them from GitHub's OpenAPI description); without them an answer
-has the few fields that are needed.
+It is the site of one repository, `ada/shop`, and stands before a bare git repository, so that a pull request's
+head is what was really pushed: in any way, or to `/ada/shop.git` here. `shapes` are whole example answers (the contract test takes them from GitHub's
+OpenAPI description); without them an answer has the few fields that are needed.
 """
 
+import base64
 import json
+import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests import git_http
+
 Answer = tuple[int, Mapping[str, str], Any]
+Step = Callable[[str, str, Any], Answer | None]
+REPOSITORY = 77
 
 
 class GitHubServer:
-    """State and script of the fake; `url` is where it listens."""
+    """State and script of the fake; `url` is where it listens.
+
+    Each of `requests` is method, path, data and headers. Git is served to those who have `git_token`, from the
+    bare repositories in `hosted`, by path.
+    """
 
     def __init__(self, remote: str, shapes: Mapping[str, Any] | None = None) -> None:
         self.remote, self.shapes = remote, dict(shapes or {})
         self.issues: dict[int, dict[str, Any]] = {}
         self.pulls: dict[int, dict[str, Any]] = {}
         self.requests: list[tuple[str, str, Any, Mapping[str, str]]] = []
-        # Each is asked before the ordinary answer; one that returns None lets the next have its turn.
-        self.script: list[Callable[[str, str, Any], Answer | None]] = []
+        # Each is asked before the ordinary answer, and is used up by answering; None lets the next have its turn.
+        self.script: list[Step] = []
+        # Called when a request was done, before it is answered.
         self.after: Callable[[str, str], None] = lambda method, path: None
+        self.hosted = {"/ada/shop.git": remote}
+        self.git_token = ""
+        self.git_headers: list[str] = []
         self.url = ""
 
     @contextmanager
-    def listening(self) -> Iterator["GitHubServer"]:
+    def listening(self, tls: ssl.SSLContext | None = None) -> Iterator["GitHubServer"]:
         """Serve on a free port of this machine until the block ends."""
         state = self
 
@@ -43,12 +56,15 @@ class GitHubServer:
                 pass
 
             def answer(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                data = json.loads(self.rfile.read(length)) if length else None
-                state.requests.append((self.command, self.path, data, dict(self.headers)))
-                status, headers, body = state.answer(self.command, self.path, data)
-                raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-                state.after(self.command, self.path)
+                sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if ".git/" in self.path:
+                    status, headers, raw = state.git(self.command, self.path, dict(self.headers), sent)
+                else:
+                    data = json.loads(sent) if sent else None
+                    state.requests.append((self.command, self.path, data, dict(self.headers)))
+                    status, headers, body = state.answer(self.command, self.path, data)
+                    raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+                    state.after(self.command, self.path)
                 self.send_response(status)
                 for name, value in {"Content-Type": "application/json; charset=utf-8", **headers}.items():
                     self.send_header(name, value)
@@ -65,8 +81,10 @@ class GitHubServer:
                 """A client that went away is what some tests are about."""
 
         server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        self.url = f"{'https://localhost' if tls else 'http://127.0.0.1'}:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
             yield self
@@ -75,9 +93,30 @@ class GitHubServer:
             server.server_close()
             thread.join()
 
-    def add_issue(self, number: int, title: str, body: str | None, login: str = "ada") -> None:
-        """File an issue."""
+    def add_issue(self, number: int, title: str, body: str | None, login: str | None = "ada") -> None:
+        """File an issue; without a login its author has left GitHub."""
         self.issues[number] = {"number": number, "title": title, "body": body, "user": login}
+
+    def add_pull(self, number: int, head: str, *, owner: str = "ada", repository: int | None = REPOSITORY,
+                 **more: Any) -> None:  # fmt: skip
+        """A pull request that somebody opened; `repository` is the one of its head."""
+        self.pulls[number] = {
+            "number": number,
+            "title": f"pull {number}",
+            "body": None,
+            "state": "open",
+            "merged_at": None,
+            "draft": True,
+            "head": head,
+            "base": "main",
+            "owner": owner,
+            "repository": repository,
+            **more,
+        }
+
+    def asked(self, method: str) -> list[Any]:
+        """The data of every request of this method so far."""
+        return [data for verb, _, data, _ in self.requests if verb == method]
 
     def answer(self, method: str, path: str, data: Any) -> Answer:
         """What GitHub would say, after the script has had its chance."""
@@ -88,39 +127,69 @@ class GitHubServer:
                 return scripted
         parts = urlsplit(path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        match [method, *parts.path.removeprefix("/api/v3").strip("/").split("/")[3:]]:
-            case ["GET", "issues", number] if int(number) in self.issues:
+        match [method, *parts.path.removeprefix("/api/v3").strip("/").split("/")]:
+            case ["GET", "repos", "ada", "shop", "issues", number] if int(number) in self.issues:
                 return 200, {}, self._issue(self.issues[int(number)])
-            case ["GET", "pulls"]:
+            case ["GET", "repos", "ada", "shop", "pulls"]:
                 found = [pull for pull in self.pulls.values() if self._asked_for(pull, query)]
-                page = int(query.get("page", "1"))
-                some = sorted(found, key=lambda pull: -int(pull["number"]))[100 * (page - 1) : 100 * page]
+                page, size = int(query.get("page", "1")), int(query.get("per_page", "30"))
+                some = sorted(found, key=lambda pull: -int(pull["number"]))[size * (page - 1) : size * page]
                 return 200, {}, [self._pull(pull, "pull-request-simple") for pull in some]
-            case ["POST", "pulls"]:
+            case ["POST", "repos", "ada", "shop", "pulls"]:
                 return self._opened(data)
-            case [_, "pulls", number] if int(number) in self.pulls:
+            case [_, "repos", "ada", "shop", "pulls", number] if int(number) in self.pulls:
                 pull = self.pulls[int(number)]
                 if method == "PATCH":
                     pull |= {name: data[name] for name in ("title", "body", "state") if name in data}
                 return 200, {}, self._pull(pull, "pull-request")
-        return 404, {}, {"message": "Not Found", "documentation_url": "https://docs.github.com/rest"}
+        return (
+            404,
+            {},
+            {"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"},
+        )
+
+    def git(
+        self, method: str, path: str, headers: Mapping[str, str], sent: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        """What GitHub's git side answers: two Authorization headers it refuses, and one of strangers."""
+        parts = urlsplit(path)
+        address = parts.path[: parts.path.index(".git/") + 4]
+        said = headers.get("Authorization", "")
+        self.git_headers.append(said)
+        wanted = "Basic " + base64.b64encode(f"x-access-token:{self.git_token}".encode()).decode()
+        if self.git_token and said.lower() != wanted.lower():
+            return 401, {"WWW-Authenticate": 'Basic realm="GitHub"'}, b""
+        if address not in self.hosted:
+            return 404, {}, b"Not Found"
+        rest = parts.path.removeprefix(address)
+        return git_http.answer(self.hosted[address], method, rest, parts.query, headers, sent)
 
     def _opened(self, data: Mapping[str, Any]) -> Answer:
-        if self._tip(data["head"]) is None or self._tip(data["base"]) is None:
-            return _refused("head" if self._tip(data["head"]) is None else "base", "invalid")
-        if any(pull["head"] == data["head"] and pull["state"] == "open" for pull in self.pulls.values()):
-            return _refused("", "custom", f"A pull request already exists for ada:{data['head']}.")
+        owner, _, head = data["head"].rpartition(":")
+        owner = owner or "ada"
+        for field, place, branch in (("head", owner, head), ("base", "ada", data["base"])):
+            if self.tip(branch, place) is None:
+                return refused({"resource": "PullRequest", "field": field, "code": "invalid"})
+        if any(
+            (pull["owner"], pull["head"], pull["state"]) == (owner, head, "open") for pull in self.pulls.values()
+        ):
+            message = f"A pull request already exists for {owner}:{head}."
+            return refused({"resource": "PullRequest", "code": "custom", "message": message})
         number = max([*self.issues, *self.pulls, 0]) + 1
-        self.pulls[number] = {"number": number, "state": "open", "merged_at": None, "draft": False, **data}
+        self.add_pull(number, **{"owner": owner, "draft": False, **data, "head": head})
         return 201, {}, self._pull(self.pulls[number], "pull-request")
 
     def _asked_for(self, pull: Mapping[str, Any], query: Mapping[str, str]) -> bool:
-        head = query.get("head", "").partition(":")[2]
-        return query.get("state", "open") in ("all", pull["state"]) and head in ("", pull["head"])
+        # A head that is no `owner:branch` is ignored, as GitHub does.
+        owner, _, head = query.get("head", "").partition(":")
+        wanted = not head or (owner.lower(), head) == (pull["owner"].lower(), pull["head"])
+        return wanted and query.get("state", "open") in ("all", pull["state"])
 
-    def _tip(self, branch: str) -> str | None:
+    def tip(self, branch: str, owner: str = "ada") -> str | None:
+        """The commit that is on a branch of the remote, or of somebody's fork."""
+        directory = self.hosted.get(f"/{owner}/shop.git", self.remote)
         said = subprocess.run(
-            ["git", "-C", self.remote, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}"],
+            ["git", "-C", directory, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         return said.stdout.strip() or None
@@ -128,37 +197,48 @@ class GitHubServer:
     def _issue(self, issue: Mapping[str, Any]) -> dict[str, Any]:
         shape = json.loads(json.dumps(self.shapes.get("issue", {})))
         shape.pop("pull_request", None)
-        shape |= {name: issue[name] for name in ("number", "title", "body")}
-        shape["user"] = {**shape.get("user", {}), "login": issue["user"]}
-        return dict(shape)
+        login = issue["user"]
+        user = None if login is None else {**shape.get("user", {}), "login": login}
+        return {**shape, **issue, "user": user}
 
     def _pull(self, pull: Mapping[str, Any], kind: str) -> dict[str, Any]:
         shape = json.loads(json.dumps(self.shapes.get(kind, {})))
         shape |= {name: pull[name] for name in ("number", "title", "body", "state", "draft", "merged_at")}
         shape["html_url"] = f"https://github.com/ada/shop/pull/{pull['number']}"
-        for end in ("head", "base"):
-            shape[end] = {**shape.get(end, {}), "ref": pull[end], "sha": self._tip(pull[end]) or "0" * 40}
+        for end, login, repository in (("head", pull["owner"], pull["repository"]), ("base", "ada", REPOSITORY)):
+            old = shape.get(end, {})
+            shape[end] = {
+                **old,
+                "label": f"{login}:{pull[end]}",
+                "ref": pull[end],
+                "sha": self.tip(pull[end], login) or "0" * 40,
+                "user": {**old.get("user", {}), "login": login},
+                "repo": None if repository is None else {**old.get("repo", {}), "id": repository},
+            }
         return dict(shape)
 
 
-def _refused(field: str, code: str, message: str = "") -> Answer:
-    error = {"resource": "PullRequest", "code": code} | ({"field": field} if field else {})
-    said = {"message": "Validation Failed", "errors": [error | ({"message": message} if message else {})],
-            "documentation_url": "https://docs.github.com/rest"}  # fmt: skip
-    return 422, {}, said
+def refused(*errors: Mapping[str, str], message: str = "Validation Failed") -> Answer:
+    """A 422 as GitHub writes it."""
+    documentation = "https://docs.github.com/rest/pulls/pulls#create-a-pull-request"
+    return (
+        422,
+        {},
+        {"message": message, "errors": list(errors), "documentation_url": documentation, "status": "422"},
+    )
 
 
-def once(method: str, status: int, body: Any, **headers: str) -> Callable[[str, str, Any], Answer | None]:
+def once(method: str, status: int, body: Any, **headers: str) -> Step:
     """A step of the script: answer the next request of this method so."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda asked, path, data: (status, named, body) if asked == method else None
 
 
-def late(seconds: float) -> Callable[[str, str], None]:
-    """Do what was asked, but answer a POST too late."""
+def late(until: threading.Event, verb: str = "POST") -> Callable[[str, str], None]:
+    """Do what a request of this method asks, but keep the answer back until the event, or half a minute."""
 
     def wait(method: str, path: str) -> None:
-        if method == "POST":
-            time.sleep(seconds)
+        if method == verb:
+            until.wait(30)
 
     return wait

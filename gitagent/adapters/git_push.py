@@ -1,6 +1,7 @@
 """Pushing a scratch branch with the user's own git, which knows their keys and credential helpers."""
 
 import base64
+import os
 import re
 from urllib.parse import urlsplit
 
@@ -9,57 +10,106 @@ from gitagent.adapters.git_worktrees import run_git
 from gitagent.errors import ForgeError
 
 
-def push(repository: GitRepository, remote: str, branch: str, tip: str, *, token: str = "") -> None:
-    """Make the remote's branch `tip`, only forward: commits that are there and not ours are never overwritten.
-
-    No hook of the user runs. `token` is used for an https remote without credentials of its own. Raises
-    ForgeError if the remote refuses or has moved on.
-    """
-    url = repository.remote_url(remote)
-    if not url:
+def pushed_to(repository: GitRepository, remote: str) -> str:
+    """The address a push to the remote goes to. Raises ForgeError if there is no such remote."""
+    # Settings name the remote: what is no remote's name must not reach git, which takes options and addresses too.
+    if not repository.remote_url(remote):
         raise ForgeError(f"there is no remote {remote!r}. Nothing was pushed.", hint="git remote -v")
-    said = run_git(
-        repository.directory,
-        "push",
-        "--no-verify",
-        "--porcelain",
-        "--no-follow-tags",
-        remote,
-        f"{tip}:refs/heads/{branch}",
-        **_credentials(url, token),
-    )
-    if said.returncode == 0:
+    said = run_git(repository.directory, "remote", "get-url", "--push", "--", remote)
+    return said.stdout.removesuffix("\n")
+
+
+def push(
+    repository: GitRepository, remote: str, branch: str, tip: str, *, token: str = "", host: str = ""
+) -> None:
+    """Make the remote's branch `tip`, forward, or in place of commits of our own that were started anew.
+
+    Others' commits on the branch are never overwritten. No hook of the user runs. `token` is used only for an
+    https address on `host` without credentials of its own. Raises ForgeError if the remote refuses or has moved on.
+    """
+    address = pushed_to(repository, remote)
+    settings = _settings(address, token, host)
+    refspec = f"{tip}:refs/heads/{branch}"
+    reason = _pushed(repository, remote, refspec, settings)
+    if _has_moved_on(reason):
+        old = _replaced(repository, address, branch, settings)
+        if old:
+            lease = f"--force-with-lease=refs/heads/{branch}:{old}"
+            reason = _pushed(repository, remote, refspec, settings, lease)
+    if not reason:
         return
-    reason = _reason(said.stdout + said.stderr)
-    if "non-fast-forward" in reason or "fetch first" in reason:
+    if _has_moved_on(reason):
         raise ForgeError(
             f"{remote} has commits on {branch} that are not ours. Nothing was pushed; the work is on "
             "the local branch.",
             hint=f"git fetch {remote} {branch} && git log {tip[:12]}..FETCH_HEAD",
         )
+    is_key = re.search(r"could not read|uthentication failed|ermission|denied|\b40[13]\b", reason)
     raise ForgeError(
         f"{remote} did not take {branch}: {reason}. The work is on the local branch.",
-        hint=f"git push {remote} {branch}",
+        hint="gh auth login && gh auth setup-git" if is_key else f"git push {remote} {branch}",
     )
 
 
-def _credentials(url: str, token: str) -> dict[str, str]:
-    """Environment that gives git the token for this host alone; it appears in no argument and no file."""
+def _pushed(repository: GitRepository, remote: str, refspec: str, settings: dict[str, str], *more: str) -> str:
+    """Push; why it did not work, "" if it did."""
+    said = run_git(
+        repository.directory,
+        "push",
+        "--porcelain",
+        "--no-verify",
+        "--no-follow-tags",
+        "--no-signed",
+        "--no-recurse-submodules",
+        *more,
+        "--",
+        remote,
+        refspec,
+        **settings,
+    )
+    return _reason(said.stdout, said.stderr) if said.returncode else ""
+
+
+def _has_moved_on(reason: str) -> bool:
+    return any(words in reason for words in ("(non-fast-forward)", "(fetch first)", "(stale info)"))
+
+
+def _replaced(repository: GitRepository, address: str, branch: str, settings: dict[str, str]) -> str:
+    """The commit on the remote's branch if it is one of our own that `--again` put aside here, else ""."""
+    said = run_git(repository.directory, "ls-remote", "--", address, f"refs/heads/{branch}", **settings)
+    old = said.stdout.partition("\t")[0]
+    if not re.fullmatch(r"[0-9a-f]{40,64}", old):
+        return ""
+    kept = f"refs/gitagent/replaced/{branch}/"
+    # A commit that was never here makes this fail, which is an answer too.
+    return old if run_git(repository.directory, "for-each-ref", f"--contains={old}", kept).stdout else ""
+
+
+def _settings(url: str, token: str, host: str) -> dict[str, str]:
+    """Git settings for one push, through the environment, so that the token is in no argument and no file."""
+    settings = [
+        ("core.hooksPath", os.devnull),
+        # A server that has stopped answering is given up after a minute.
+        ("http.lowSpeedLimit", "1"),
+        ("http.lowSpeedTime", "60"),
+    ]
     parts = urlsplit(url)
-    if not token or parts.scheme != "https" or "@" in parts.netloc:
-        return {}
-    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-    return {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"http.https://{parts.netloc}/.extraheader",
-        "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {basic}",
-    }
+    if token and parts.scheme == "https" and parts.netloc.lower() in (host, f"{host}:443"):
+        basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+        header = f"http.https://{parts.netloc}/.extraHeader"
+        # The empty one takes back what a CI checkout left in the configuration: GitHub refuses two.
+        settings += [(header, ""), (header, f"Authorization: basic {basic}")]
+    environment = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (name, value) in enumerate(settings):
+        environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return environment
 
 
-def _reason(output: str) -> str:
-    """The most telling line of git's, without what looks like a credential in an address."""
-    lines = [line.strip() for line in output.split("\n") if line.strip() and not line.startswith(("To ", "Done"))]
-    telling = (
-        [line for line in lines if re.match(r"!|error:|fatal:|remote:", line)] or lines or ["no reason given"]
-    )
-    return re.sub(r"//[^/@\s]+@", "//", " ".join(telling[0].split()))[:300]
+def _reason(output: str, errors: str) -> str:
+    """Git's most telling lines, without what looks like a credential in an address."""
+    lines = [" ".join(line.split()) for line in [*output.split("\n"), *errors.split("\n")]]
+    refused = [line for line in lines if re.match(r"!|fatal:|error:(?! failed to push)", line)][:1]
+    remote = [line for line in lines if re.match(r"remote: *\S", line)][:3]
+    told = "; ".join([*refused, *remote]) or next((line for line in lines if line), "no reason given")
+    told = "".join(letter for letter in told if letter.isprintable())
+    return re.sub(r"//[^/@\s]+@", "//", told)[:400].rstrip(".")
