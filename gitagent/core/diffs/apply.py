@@ -163,7 +163,7 @@ def _check(path: str, work: _Work, file: FilePatch) -> None:
     if work.tree is None:
         return
     mode = work.tree.get(path)
-    if mode == _SYMLINK or mode == _SUBMODULE:
+    if mode in (_SYMLINK, _SUBMODULE):
         what = "a symlink" if mode == _SYMLINK else "a submodule"
         raise Refused("forbidden", path, f"the path is {what} and may not be changed", line=file.line)
     at = path.find("/")

@@ -13,6 +13,7 @@ from gitagent.core.diffs.transport import Drift, carried, foreign, measured
 
 _MARGIN, _DEAREST, _AGREES, _DONE, _INTERRUPTED = 2.0, 12, 3.0, 3.0, 4.0
 _SAMPLE = 100  # fits of one cost, enough to speak for those not looked at
+_MOST_FITS = 24  # outcomes compared byte by byte; more are as ambiguous as can be
 _NO_NEWLINE = "whether the file should end in a newline is not certain"
 _ENDINGS = "which line ending the added lines should have is not certain"
 
@@ -68,7 +69,13 @@ class File:
 
 def taken_apart(path: str, text: str) -> File:
     lines = lines_of(text)
-    return File(path, text, lines, Target([bare(line) for line in lines]), {ending(line) for line in lines} - {""})
+    return File(
+        path,
+        text,
+        lines,
+        Target([bare(line) for line in lines], path=path),
+        {ending(line) for line in lines} - {""},
+    )
 
 
 def exactly(text: str, hunks: Sequence[Hunk]) -> str | None:
@@ -177,6 +184,8 @@ def _pieces(number: int, hunk: Hunk, lines: list[str], cuts: list[int], file: Fi
             part.fits, part.crowded = _fits(part, file)
             if part.fits and part.fits[0].weak:
                 part.fits = []
+            if part.crowded and part.start is None and part.fits:
+                raise _ambiguous(part, file)
             out.append(part)
         context = [item.text for item in items if item.kind in ("context", "bare")]
         section = context[-1].strip() if context else section
@@ -189,6 +198,7 @@ def _fits(part: Part, file: File) -> tuple[list[Fit], bool]:
     old = [item for item in items if item.kind != "added"]
     if not any(item.text.strip() for item in old) and file.text:
         return [], False
+    target.spend(len(old) * (len(file.lines) // 64 + 8))
     near = None if part.start is None else part.start + len(old)
     if old and items[0].kind != "added" and items[-1].kind != "added":
         exact = Alignment(items, target, 0, 0)
@@ -238,7 +248,7 @@ def _fit(path: Path, part: Part, file: File, view: int) -> Fit | None:
     items, steps = part.items, path.steps
     cost = float(path.cost) + (1 if view == 2 else 0)
     done = any(step.use in ("gone", "present") for step in steps)
-    if done and not _done_already(path, items, file) or _repeats(path, items, file):
+    if (done and not _done_already(path, items, file)) or _repeats(path, items, file):
         return None
     for step in steps:
         if step.use == "differs" and step.item is not None:
@@ -442,7 +452,7 @@ def _distinct(fits: Sequence[Fit], part: Part, file: File) -> list[Fit]:
     if len(effects) == 1:
         return list(effects.values())
     out: list[Fit] = []
-    for fit in effects.values():
+    for fit in list(effects.values())[:_MOST_FITS]:
         _spell(fit, fit.drift, part, file)
         if not any(_same_outcome(fit.edits, other.edits, file.lines) for other in out):
             out.append(fit)

@@ -168,20 +168,21 @@ def _indented(wanted: set[str], drift: Drift, path: Path, lines: list[str]) -> d
     Removed lines are marked as added ones are, so they are the better witnesses. Context lines may have lost
     their marker or have a blank too many, all by themselves.
     """
+    sure = any(mine or their for mine, their in drift.removed_pairs)
     evidence = drift.removed_pairs + drift.pairs
-    if any(dict(evidence)[mine] != their for mine, their in evidence):
-        evidence = drift.removed_pairs or evidence
-    if all(mine == their for mine, their in evidence) and (evidence or not drift.marker_pairs):
+    even = all(dict(evidence)[mine] == their for mine, their in evidence)
+    if not even and sure:
+        evidence, even = drift.removed_pairs, True
+    if even and all(mine == their for mine, their in evidence) and (evidence or not drift.marker_pairs):
         return {indent: indent for indent in wanted}
     known = dict(drift.removed_pairs)
     if any(known[mine] != their for mine, their in drift.removed_pairs):
         return None
-    sure = any(mine or their for mine, their in drift.removed_pairs)
     if sure:
         known = dict(evidence)
     near, wide = _indents(path, lines, 1), _indents(path, lines, 200)
     trusted = sure or not drift.marker_pairs
-    if trusted and evidence and all(dict(evidence)[mine] == their for mine, their in evidence):
+    if trusted and evidence and even:
         outcomes = _outcomes(_models(evidence), wanted, known)
         if not outcomes and wanted <= set(dict(evidence)):
             outcomes = [{indent: dict(evidence)[indent] for indent in wanted}]
@@ -295,18 +296,24 @@ def _body(
     if not (drift.signs or drift.unsure or drift.inside or drift.stripped):
         return text, ""
     tokens = _tokens(text)
-    fresh = [True] * len(tokens)
+    fresh, written = [True] * len(tokens), list(tokens)
     model = _model_line(tokens, number, items, path, lines)
     if model is not None:
         ours, theirs = model
         matcher = SequenceMatcher(None, [token[0] for token in ours], [token[0] for token in tokens], False)
-        for tag, i, j, k, _ in matcher.get_opcodes():
+        for tag, i, j, k, end in matcher.get_opcodes():
             if tag == "equal":
                 for at in range(j - i):
-                    mine, their = ours[i + at], theirs[i + at]
-                    blanks = their[1] if tokens[k + at][1] == mine[1] else tokens[k + at][1]
-                    tokens[k + at] = (their[0], blanks)
+                    tokens[k + at] = (theirs[i + at][0], _blanks(tokens[k + at], ours[i + at], theirs[i + at]))
                     fresh[k + at] = False
+            elif tag == "replace":
+                tokens[end - 1] = (tokens[end - 1][0], _blanks(tokens[end - 1], ours[j - 1], theirs[j - 1]))
+            elif tag == "insert" and k and i:
+                # The blanks between two old characters now stand after the new ones.
+                tokens[end - 1] = (tokens[end - 1][0], _blanks(tokens[end - 1], ours[i - 1], theirs[i - 1]))
+                tokens[k - 1] = (tokens[k - 1][0], written[k - 1][1])
+            elif tag == "delete" and k and j:
+                tokens[k - 1] = (tokens[k - 1][0], _blanks(written[k - 1], ours[j - 1], theirs[j - 1]))
     doubt = ""
     for at, (char, blanks) in enumerate(tokens):
         if not fresh[at]:
@@ -323,6 +330,11 @@ def _body(
             blanks = blanks.replace("\u00a0", " ")
         tokens[at] = (char, blanks)
     return "".join(char + blanks for char, blanks in tokens), doubt
+
+
+def _blanks(written: tuple[str, str], ours: tuple[str, str], theirs: tuple[str, str]) -> str:
+    """The blanks after a character: the file's where the added line has the same as the removed one."""
+    return theirs[1] if written[1] == ours[1] else written[1]
 
 
 def _model_line(
@@ -383,9 +395,9 @@ def foreign(path: str, text: str, old: Sequence[str], added: Sequence[str]) -> s
         return "have typographic quotes, which the file has not"
     shown = "".join(old)
     for signs, ascii_sign in _CLASSES:
-        if any(sign in new for sign in signs) and not any(sign in text for sign in signs):
-            if ascii_sign in text and ascii_sign not in shown and ascii_sign not in new:
-                return "have typographic quotes or dashes, which the file has not"
+        only_here = any(sign in new for sign in signs) and not any(sign in text for sign in signs)
+        if only_here and ascii_sign in text and ascii_sign not in shown and ascii_sign not in new:
+            return "have typographic quotes or dashes, which the file has not"
     return ""
 
 
