@@ -23,6 +23,7 @@ _CLASSES = tuple(
 )
 # Two blanks for four, a tab for one to eight, and back.
 _RATIOS = ((1, 1), (1, 2), (2, 1), (1, 4), (4, 1), (1, 8), (8, 1), (1, 3), (3, 1))
+_BLANKS_UNSURE = "how many blanks the added lines should have is not certain"
 _TELLING = 8  # indented lines of a file that show how it is indented
 _LONGEST_LINE = 400
 _PROSE = (".md", ".rst", ".txt", ".html", ".htm", ".tex", ".adoc", ".po", ".json", ".csv", ".xml", "")
@@ -38,8 +39,7 @@ class Drift:
     signs: dict[str, str] = field(default_factory=dict)  # hunk's character to the file's
     unsure: set[str] = field(default_factory=set)  # ASCII characters that stand for others in the file
     squeezed: bool = False  # runs of blanks inside lines were made one
-    padded: int = 0  # lines with blanks at the end that the file has not
-    unpadded: int = 0
+    padded: bool = False  # lines with blanks at the end that the file has not
     stripped: bool = False
     inside: bool = False
 
@@ -73,8 +73,7 @@ class Drift:
             other.signs | self.signs,
             other.unsure | self.unsure,
             self.squeezed or other.squeezed,
-            self.padded + other.padded,
-            self.unpadded + other.unpadded,
+            self.padded or other.padded,
             self.stripped,
             self.inside,
         )
@@ -87,8 +86,7 @@ class Drift:
         self.signs |= other.signs
         self.unsure |= other.unsure
         self.squeezed |= other.squeezed
-        self.padded += other.padded
-        self.unpadded += other.unpadded
+        self.padded |= other.padded
 
 
 def measured(items: list[Item], path: Path, lines: list[str]) -> Drift:
@@ -109,7 +107,6 @@ def measured(items: list[Item], path: Path, lines: list[str]) -> Drift:
         else:
             drift.pairs.append(pair)
         if text == line:
-            drift.unpadded += 1
             continue
         _measure_end(text, line, drift)
         if text.strip() != line.strip():
@@ -130,7 +127,7 @@ def carried(items: list[Item], path: Path, lines: list[str], drift: Drift) -> tu
     doubt = ""
     for number, text in written.items():
         if not text.strip():
-            out[number] = "" if drift.padded and not drift.unpadded else text
+            out[number] = "" if drift.padded else text
             continue
         body, unsure = _body(text.lstrip(), number, items, path, lines, drift)
         doubt = doubt or unsure
@@ -140,8 +137,7 @@ def carried(items: list[Item], path: Path, lines: list[str], drift: Drift) -> tu
 
 def _measure_end(text: str, line: str, drift: Drift) -> None:
     ours, theirs = len(text) > len(text.rstrip()), len(line) > len(line.rstrip())
-    drift.padded += ours and not theirs
-    drift.unpadded += not ours
+    drift.padded = drift.padded or (ours and not theirs)
     drift.stripped = drift.stripped or (theirs and text[len(text.rstrip()) :] != line[len(line.rstrip()) :])
 
 
@@ -291,7 +287,7 @@ def _body(
 ) -> tuple[str, str]:
     """An added line without indentation, in the file's spelling, and a doubt."""
     trailing = text[len(text.rstrip()) :]
-    if trailing and drift.padded and not drift.unpadded:
+    if trailing and drift.padded:
         text = text.rstrip()
     if not (drift.signs or drift.unsure or drift.inside or drift.stripped):
         return text, ""
@@ -309,7 +305,9 @@ def _body(
             elif tag == "replace":
                 tokens[end - 1] = (tokens[end - 1][0], _blanks(tokens[end - 1], ours[j - 1], theirs[j - 1]))
             elif tag == "insert" and k and i:
-                # The blanks between two old characters now stand after the new ones.
+                if ours[i - 1][1] != theirs[i - 1][1] and not _one_sign(written[k - 1 : end]):
+                    return text, _BLANKS_UNSURE
+                # A sign that grew, as > to >=: the blanks after it stay after it.
                 tokens[end - 1] = (tokens[end - 1][0], _blanks(tokens[end - 1], ours[i - 1], theirs[i - 1]))
                 tokens[k - 1] = (tokens[k - 1][0], written[k - 1][1])
             elif tag == "delete" and k and j:
@@ -321,7 +319,7 @@ def _body(
         if char in drift.unsure:
             doubt = "which quotes or dashes the added lines should have is not certain"
         if drift.squeezed and at + 1 < len(tokens) and blanks and tokens[at + 1][0] == "#":
-            doubt = "how many blanks the added lines should have is not certain"
+            doubt = _BLANKS_UNSURE
         if char in drift.signs:
             char = drift.signs[char]
         elif drift.signs and char in TYPOGRAPHIC:
@@ -330,6 +328,13 @@ def _body(
             blanks = blanks.replace("\u00a0", " ")
         tokens[at] = (char, blanks)
     return "".join(char + blanks for char, blanks in tokens), doubt
+
+
+def _one_sign(tokens: list[tuple[str, str]]) -> bool:
+    """Whether characters make one operator."""
+    return not any(char.isalnum() or char in "_()[]{},;'\"" for char, _ in tokens) and not any(
+        blanks for _, blanks in tokens[:-1]
+    )
 
 
 def _blanks(written: tuple[str, str], ours: tuple[str, str], theirs: tuple[str, str]) -> str:
@@ -384,6 +389,9 @@ def foreign(path: str, text: str, old: Sequence[str], added: Sequence[str]) -> s
             tabs and not blanks and any(line[:2] == "  " for line in added)
         ):
             return "are indented with " + ("tabs" if blanks else "blanks") + ", which the file is not"
+    if not source and path.endswith((".py", ".pyi")) and any(line[:1] == "\t" for line in added):
+        if text and not _indented_with("\t", text):
+            return "are indented with tabs, which the file is not"
     new = "".join(added)
     if new.isascii():
         return ""
