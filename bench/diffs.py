@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """How often mangled diffs are applied exactly, refused, or applied wrongly: gitagent beside other appliers.
 
     python -m bench.diffs [--cases 2200] [--refusals 600] [--seed 1] [--peers] [--only KIND]

@@ -29,8 +29,7 @@ def one_input(data: bytes) -> None:
         reply = NAMES + "@@ -1,4 +1,5 @@\n" + middle + "+new\n" + reply
     try:
         applied = apply_reply(reply, {"f.py": text}.get)
-    except Refused as refused:
-        assert "\n" not in str(refused)
+    except Refused:
         return
     assert applied.diff.paths
     assert set(applied.texts) == set(applied.diff.paths)

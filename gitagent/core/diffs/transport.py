@@ -190,7 +190,7 @@ def _indented(wanted: set[str], drift: Drift, path: Path, lines: list[str]) -> d
             return None
     off = {len(their) - len(mine) for mine, their in drift.pairs + drift.marker_pairs}
     shifts = {0} | {by + more for by in off for more in (-1, 0, 1)}
-    return _likeliest(_outcomes([_shift(by) for by in sorted(shifts)], wanted, {}), near, wide)
+    return _likeliest(_outcomes([_shift(by) for by in sorted(shifts)], wanted, {}), wide, wide)
 
 
 def _indents(path: Path, lines: list[str], reach: int) -> set[str]:
@@ -389,9 +389,9 @@ def foreign(path: str, text: str, old: Sequence[str], added: Sequence[str]) -> s
             tabs and not blanks and any(line[:2] == "  " for line in added)
         ):
             return "are indented with " + ("tabs" if blanks else "blanks") + ", which the file is not"
-    if not source and path.endswith((".py", ".pyi")) and any(line[:1] == "\t" for line in added):
-        if text and not _indented_with("\t", text):
-            return "are indented with tabs, which the file is not"
+    tabs = any(line[:1] == "\t" for line in added)
+    if tabs and text and not source and path.endswith((".py", ".pyi")) and not _indented_with("\t", text):
+        return "are indented with tabs, which the file is not"
     new = "".join(added)
     if new.isascii():
         return ""

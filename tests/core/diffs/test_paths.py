@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - diffs are easier to read whole
 import pytest
 
 from gitagent.core.diffs import Refused, apply_reply, check_path
