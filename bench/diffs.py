@@ -985,7 +985,7 @@ def appliers(peers: bool) -> dict[str, Applier]:
         return out
     out["git apply"] = command("git", "apply", "-")
     out["git apply, tolerant"] = command(
-        "git", "apply", "--recount", "--ignore-whitespace", "--inaccurate-eof", "--unidiff-zero", "-C1", "-"
+        "git", "apply", "--recount", "--ignore-whitespace", "--unidiff-zero", "-C1", "-"
     )
     if shutil.which("patch"):
         out["patch -F3"] = command("patch", "-p1", "-F3", "--batch", "--no-backup-if-mismatch", "-r", "-", "-s")

@@ -133,6 +133,8 @@ def _fit_of(path: Path, part: Part, file: File, view: int) -> Fit | None:
     cost -= agrees
     matched = [step for step in steps if step.use in ("kept", "removed", "present") and step.item is not None]
     evidence = sum(_weight(items[step.item].text) for step in matched if step.item is not None)
+    if not evidence and file.text:
+        return None  # nothing of the hunk is there
     weak = path.cost - agrees > min(_DEAREST, 0.75 * evidence + 1)
     first = next((step.at for step in steps if step.use != "inserted"), 0)
     last = max((step.at for step in steps), default=0)

@@ -314,12 +314,12 @@ def _body(
                 tokens[k - 1] = (tokens[k - 1][0], _blanks(written[k - 1], ours[j - 1], theirs[j - 1]))
     doubt = ""
     for at, (char, blanks) in enumerate(tokens):
+        if drift.squeezed and blanks and at + 1 < len(tokens) and fresh[at + 1] and tokens[at + 1][0] == "#":
+            doubt = _BLANKS_UNSURE
         if not fresh[at]:
             continue
         if char in drift.unsure:
             doubt = "which quotes or dashes the added lines should have is not certain"
-        if drift.squeezed and at + 1 < len(tokens) and blanks and tokens[at + 1][0] == "#":
-            doubt = _BLANKS_UNSURE
         if char in drift.signs:
             char = drift.signs[char]
         elif drift.signs and char in TYPOGRAPHIC:

@@ -242,3 +242,55 @@ def test_noise_never_crashes(noise: list[str]) -> None:
         except Refused:
             continue
         assert result.diff.paths
+
+
+@pytest.mark.parametrize(
+    ("old", "body", "new"),
+    [
+        # only context to go by: a blank too many, two blanks for four, tabs, deeper
+        (FILE, "@@\n      def first(self):\n+        # the oldest\n          return self.books[0]\n", "        # the oldest\n"),
+        (FILE, "@@\n   def first(self):\n+    # the oldest\n     return self.books[0]\n", "        # the oldest\n"),
+        (FILE, "@@\n \tdef first(self):\n+\t\t# the oldest\n \t\treturn self.books[0]\n", "        # the oldest\n"),
+        (FILE, "@@\n         def first(self):\n+            # the oldest\n             return self.books[0]\n", "        # the oldest\n"),
+        (FILE.replace("    ", "\t"), "@@\n     def first(self):\n+        # the oldest\n         return self.books[0]\n", "\t\t# the oldest\n"),
+        # what one hunk shows holds for the other
+        (FILE.replace("    ", "\t"), "@@\n import os\n+if os:\n+    pass\n \n@@\n     def first(self):\n+        # the oldest\n", None),
+        # hard blanks and quotes inside lines, and at their ends
+        (FILE, "@@\n     def first(self):\n-        return\u00a0self.books[0]\n+        return\u00a0self.books[0]\u00a0or\u00a0None\n", None),
+        (FILE, '@@\n-            raise ValueError(“gone”)\n+            raise KeyError(“gone”, “not here”)\n', None),
+    ],
+)  # fmt: skip
+def test_added_lines_are_spelled_as_their_neighbours_show(old: str, body: str, new: str | None) -> None:
+    result = applied(body, old)
+    assert result is not None
+    if new is not None:
+        head = old.rpartition("def first(self):\n")
+        assert result == head[0] + head[1] + new + head[2]
+    else:
+        assert result.isascii()
+        assert ("    " in result) == ("    " in old)
+
+
+@pytest.mark.parametrize(
+    ("old", "body"),
+    [
+        ("x  =  1\n", "@@\n-x = 1\n+x = 1 # one\n"),
+        ("f(a,  b)\n", "@@\n-f(a, b)\n+f(a, c, b)\n"),
+        ("a\r\nb\nc\r\n", "@@\n a\n+x\n b\n"),
+    ],
+)
+def test_a_spelling_that_the_evidence_leaves_open_is_refused(old: str, body: str) -> None:
+    assert refusal(body, old).kind == "ambiguous"
+
+
+def test_line_endings_that_the_diff_shows_are_kept() -> None:
+    assert applied("@@\n a\r\n-b\n+x\r\n+y\n c\n", "a\r\nb\nc\n") == "a\r\nx\r\ny\nc\n"
+    assert applied("@@\n a\n-b\n-c\n+x\n+y\n", "a\nb\r\nc\nd\n") == "a\nx\r\ny\nd\n"
+
+
+def test_a_reply_known_to_be_whole_may_lack_its_last_newline() -> None:
+    reply = NAMES + "@@ -1 +1 @@\n-import os\n+import sys"
+    with pytest.raises(Refused, match="break off"):
+        apply_reply(reply, {"m.py": FILE}.get)
+    applied = apply_reply(reply, {"m.py": FILE}.get, finished=True)
+    assert applied.texts["m.py"] == FILE.replace("import os", "import sys")
