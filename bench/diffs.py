@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """How often mangled diffs are applied exactly, refused, or applied wrongly: gitagent beside other appliers.
 
     python -m bench.diffs [--cases 2200] [--refusals 600] [--seed 1] [--peers] [--only KIND]
@@ -22,6 +23,7 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from gitagent.core.diffs import apply_reply, lines_of
@@ -252,7 +254,7 @@ def context_line_missing(case: Case, rng: random.Random) -> Case | None:
 @flaw
 def context_line_made_up(case: Case, rng: random.Random) -> Case | None:
     def inner(lines: list[str], at: int) -> bool:
-        return 0 < at and lines[at - 1][:1] == " "
+        return at > 0 and lines[at - 1][:1] == " "
 
     spot = some_context(case, rng, inner)
     if not spot:
@@ -333,7 +335,7 @@ def hunks_joined(case: Case, rng: random.Random) -> Case | None:
     """Two hunks under the first one's header, what lies between left out."""
     if len(case.hunks) != 2:
         return None
-    lines = case.hunks[0].lines + ("@@",) + case.hunks[1].lines
+    lines = (*case.hunks[0].lines, "@@", *case.hunks[1].lines)
     return replace(case, hunks=(replace(case.hunks[0], lines=lines),), sizes=case.sizes[:1])
 
 
@@ -392,9 +394,7 @@ def trailing_blanks_stripped(case: Case, rng: random.Random) -> Case | None:
     new = case.new or ""
     if any(re.search(r"[ \t]$", line) for hunk in case.hunks for line in hunk.lines if line[:1] == "+") or not new:
         return None
-    return by_line(
-        case, lambda line: line.rstrip(" \t") if line.strip() != line[:1].strip() else line.rstrip(" \t")
-    )
+    return by_line(case, lambda line: line.rstrip(" \t"))
 
 
 @flaw
@@ -781,7 +781,7 @@ def fetched(cache: Path) -> Iterator[tuple[str, str, str]]:
                 zipfile.ZipFile(wheels[0]).extractall(directory)
                 wheels[0].unlink()
             trees.append(directory)
-        for old_tree, new_tree in zip(trees, trees[1:], strict=False):
+        for old_tree, new_tree in pairwise(trees):
             for file in sorted(old_tree.rglob("*")):
                 path = file.relative_to(old_tree).as_posix()
                 other = new_tree / path
@@ -957,7 +957,7 @@ def aider() -> Applier | None:
     """aider's udiff applier, where the package is installed."""
     try:
         from aider.coders import search_replace, udiff_coder
-    except Exception:  # its dependencies raise what they like
+    except Exception:  # noqa: BLE001 - its dependencies raise what they like
         return None
 
     def run(case: Case, reply: str) -> str | None:
@@ -985,7 +985,7 @@ def appliers(peers: bool) -> dict[str, Applier]:
         return out
     out["git apply"] = command("git", "apply", "-")
     out["git apply, tolerant"] = command(
-        "git", "apply", "--recount", "--ignore-whitespace", "--inaccurate-eof", "--unidiff-zero", "-C1", "-"
+        "git", "apply", "--recount", "--ignore-whitespace", "--unidiff-zero", "-C1", "-"
     )
     if shutil.which("patch"):
         out["patch -F3"] = command("patch", "-p1", "-F3", "--batch", "--no-backup-if-mismatch", "-r", "-", "-s")

@@ -17,13 +17,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gitagent.core.diffs.keys import key
+from gitagent.core.diffs.refusals import Refused
 
 ItemKind = Literal["context", "removed", "added", "blank", "bare"]
 Use = Literal["kept", "differs", "dropped", "removed", "inserted", "gone", "present", "passed"]
 
 _DIFFERS, _EXTRA, _BARE_EXTRA, _PASSED, _PASSED_BLANK, _NEVER = 3, 5, 5, 3, 1, 99
 _APPLIED, _APPLIED_REMOVAL = 3, 5
-_MOST_STEPS, _MOST_PATHS, _MOST_ENDS = 8000, 200, 120
+_MOST_STEPS, _MOST_PATHS, _MOST_ENDS, _MOST_NEAR = 8000, 200, 120, 9
+# In machine words touched, about: what takes a fifth of a second in the worst case.
+_MOST_WORK = 10_000_000
 
 
 @dataclass(slots=True)
@@ -81,6 +84,16 @@ class Target:
     lines: list[str]
     places: dict[int, dict[str, list[int]]] = field(default_factory=dict)
     sets: dict[tuple[int, str], int] = field(default_factory=dict)
+    path: str = ""
+    work: int = _MOST_WORK
+
+    def spend(self, work: int) -> None:
+        """Count work done on this file. Raises Refused when it was too much."""
+        self.work -= work
+        if self.work < 0:
+            raise Refused(
+                "too large", "", "the hunks are too long, or the file too repetitive, to be sure of them"
+            )
 
     def at(self, text: str, view: int) -> list[int]:
         """Where in the file a line stands, in a view."""
@@ -219,6 +232,7 @@ class Alignment:
 
     def _sweep(self) -> None:
         levels = self.limit + 1
+        self.target.spend(len(self.items) * levels * (self.size // 64 + 8))
         all_places = (1 << (self.size + 1)) - 1
         blank = self.target.blank_bits()
         self.reach.append([all_places] + [0] * self.limit)
@@ -307,6 +321,7 @@ class Alignment:
             budget[0] -= 1
             if budget[0] <= 0:
                 return
+            self.target.spend(self.size // 64 + 8)
             if node == 0:
                 if cost == 0:
                     yield _unrolled(tail)
@@ -374,8 +389,8 @@ def _chosen(places: int, near: int | None) -> tuple[list[int], bool]:
     count = places.bit_count()
     crowded = count > _MOST_ENDS
     if crowded and near is not None:
-        low = max(near - _MOST_ENDS // 2, 0)
-        window = places >> low & ((1 << _MOST_ENDS) - 1)
+        low = max(near - _MOST_NEAR // 2, 0)
+        window = places >> low & ((1 << _MOST_NEAR) - 1)
         if window:
             return [low + at for at in _members(window)], True
     out: list[int] = []

@@ -38,6 +38,7 @@ class _Work:
     read: Read
     allowed: frozenset[str] | None
     tree: Mapping[str, int] | None
+    finished: bool
     old: dict[str, str | None] = field(default_factory=dict)
     new: dict[str, str | None] = field(default_factory=dict)
     modes: dict[str, int] = field(default_factory=dict)
@@ -59,11 +60,13 @@ def apply_reply(
     *,
     allowed: Collection[str] | None = None,
     tree: Mapping[str, int] | None = None,
+    finished: bool = False,
 ) -> Applied:
     """Find the diff in a reply and apply it to the texts `read` gives (None: no such file).
 
     `allowed` are the only paths it may touch. `tree` gives the mode of every path of the repository, so that
-    symlinks, submodules and names that differ in case only are minded. Raises Refused, a DiffError worded for
+    symlinks, submodules and names that differ in case only are minded. `finished` says that the reply is known
+    to be whole, though its last line is an added one without a newline. Raises Refused, a DiffError worded for
     the model that wrote the reply, if there is no diff, it does not fit exactly one place, it changes nothing,
     or it may not be applied.
     """
@@ -75,7 +78,7 @@ def apply_reply(
         raise Refused(
             "no diff", "", f"the reply {what}. It must begin with --- a/PATH and +++ b/PATH, then @@ hunks"
         )
-    work = _Work(read, None if allowed is None else frozenset(allowed), tree)
+    work = _Work(read, None if allowed is None else frozenset(allowed), tree, finished)
     for path, patches in _by_path(files, work).items():
         _one_file(path, patches, work)
     pairs = {path: (work.old.get(path), new) for path, new in work.new.items()}
@@ -163,7 +166,7 @@ def _check(path: str, work: _Work, file: FilePatch) -> None:
     if work.tree is None:
         return
     mode = work.tree.get(path)
-    if mode == _SYMLINK or mode == _SUBMODULE:
+    if mode in (_SYMLINK, _SUBMODULE):
         what = "a symlink" if mode == _SYMLINK else "a submodule"
         raise Refused("forbidden", path, f"the path is {what} and may not be changed", line=file.line)
     at = path.find("/")
@@ -208,7 +211,7 @@ def _changed(path: str, patches: list[FilePatch], work: _Work) -> None:
             _made(path, patches[0], work)
             return
         raise Refused("no file", path, "there is no such file", line=patches[0].line)
-    _check_whole(path, patches)
+    _check_whole(path, patches, work)
     new = patched(path, text, hunks) if hunks else text
     if text and not new:
         message = "the diff deletes everything in the file. To delete the file, write +++ /dev/null"
@@ -216,25 +219,18 @@ def _changed(path: str, patches: list[FilePatch], work: _Work) -> None:
     work.new[path] = new
 
 
-def _check_whole(path: str, patches: list[FilePatch]) -> None:
+def _check_whole(path: str, patches: list[FilePatch], work: _Work) -> None:
     """Refuse a last hunk that breaks off inside a change."""
     for hunk in (hunk for patch in patches for hunk in patch.hunks):
         last = hunk.lines[-1][:1] if hunk.lines else ""
-        if not hunk.open_end or last not in ("+", "-"):
+        if work.finished or not hunk.open_end or last not in ("+", "-"):
             continue
         (old, new), sizes = hunk.tally(), hunk.sizes or (0, 0)
         less_old, less_new = sizes[0] - old, sizes[1] - new
         short = (less_old > 0 or less_new > 0) and (hunk.cut or (hunk.fenced and less_old != less_new))
-        if short or (hunk.cut and _unfinished(hunk.lines[-1])):
-            message = "the reply breaks off inside a hunk. Write the whole diff, with less context if it is long"
+        if short or (hunk.cut and last == "+"):
+            message = "the reply seems to break off inside a hunk. Write the whole diff and end it with a newline"
             raise Refused("truncated", path, message, line=hunk.line + len(hunk.lines))
-
-
-def _unfinished(line: str) -> bool:
-    """Whether a line looks cut off: a quote or bracket opened in it is not closed."""
-    opened = sum(line.count(sign) for sign in "([{") - sum(line.count(sign) for sign in ")]}")
-    ends_open = line.rstrip().endswith(("(", "[", "{"))
-    return line.count('"') % 2 == 1 or line.count("`") % 2 == 1 or (opened > 0 and not ends_open)
 
 
 def _made(path: str, patch: FilePatch, work: _Work) -> None:
@@ -258,7 +254,7 @@ def _made(path: str, patch: FilePatch, work: _Work) -> None:
     text = "".join(out)
     if last is not None and last.no_newline:
         text = text.removesuffix("\n").removesuffix("\r")
-    _check_whole(path, [patch])
+    _check_whole(path, [patch], work)
     there = work.text(path)
     if there is not None and there != text:
         message = "the diff makes this file, but it is there already. Write a hunk that changes it"

@@ -61,18 +61,6 @@ class FilePatch:
     hunks: list[Hunk] = field(default_factory=list)
 
 
-def well_formed(reply: str) -> bool:
-    """Whether the reply is a diff from its first line to its last, every count right, as unidiff reads it."""
-    if not reply.startswith(("diff --git ", "--- ")) or "\n```" in reply:
-        return False
-    import unidiff
-
-    try:
-        return len(unidiff.PatchSet(reply.split("\n"))) > 0
-    except (unidiff.UnidiffParseError, ValueError):
-        return False
-
-
 def read_reply(reply: str) -> list[FilePatch]:
     """The file sections of a reply, in its order. Empty if nothing in it looks like a diff."""
     return _Reader(_plain_lines(reply), ends_in_newline=reply.endswith("\n")).read()
@@ -252,10 +240,9 @@ class _Reader:
             file.new = name_of(rest[3:], "b/")
         elif line.startswith(("Binary files ", "GIT binary patch")):
             file.binary = True
-        elif not line.startswith(("index ", "similarity ", "dissimilarity ")) and line[:1] in ("+", "-", " "):
+        elif line[:1] in ("+", "-", " ") and line.strip() and (file.old or file.new):
             # A hunk without any header.
-            if line.strip() and (file.old or file.new):
-                self.hunk = Hunk(line=at + 1, lines=[line], fenced=bool(self.fence))
+            self.hunk = Hunk(line=at + 1, lines=[line], fenced=bool(self.fence))
 
     def _close(self) -> None:
         """End the hunk, and give back what a reply says after it."""

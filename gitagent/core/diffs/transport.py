@@ -23,6 +23,7 @@ _CLASSES = tuple(
 )
 # Two blanks for four, a tab for one to eight, and back.
 _RATIOS = ((1, 1), (1, 2), (2, 1), (1, 4), (4, 1), (1, 8), (8, 1), (1, 3), (3, 1))
+_BLANKS_UNSURE = "how many blanks the added lines should have is not certain"
 _TELLING = 8  # indented lines of a file that show how it is indented
 _LONGEST_LINE = 400
 _PROSE = (".md", ".rst", ".txt", ".html", ".htm", ".tex", ".adoc", ".po", ".json", ".csv", ".xml", "")
@@ -38,8 +39,7 @@ class Drift:
     signs: dict[str, str] = field(default_factory=dict)  # hunk's character to the file's
     unsure: set[str] = field(default_factory=set)  # ASCII characters that stand for others in the file
     squeezed: bool = False  # runs of blanks inside lines were made one
-    padded: int = 0  # lines with blanks at the end that the file has not
-    unpadded: int = 0
+    padded: bool = False  # lines with blanks at the end that the file has not
     stripped: bool = False
     inside: bool = False
 
@@ -73,8 +73,7 @@ class Drift:
             other.signs | self.signs,
             other.unsure | self.unsure,
             self.squeezed or other.squeezed,
-            self.padded + other.padded,
-            self.unpadded + other.unpadded,
+            self.padded or other.padded,
             self.stripped,
             self.inside,
         )
@@ -87,8 +86,7 @@ class Drift:
         self.signs |= other.signs
         self.unsure |= other.unsure
         self.squeezed |= other.squeezed
-        self.padded += other.padded
-        self.unpadded += other.unpadded
+        self.padded |= other.padded
 
 
 def measured(items: list[Item], path: Path, lines: list[str]) -> Drift:
@@ -109,7 +107,6 @@ def measured(items: list[Item], path: Path, lines: list[str]) -> Drift:
         else:
             drift.pairs.append(pair)
         if text == line:
-            drift.unpadded += 1
             continue
         _measure_end(text, line, drift)
         if text.strip() != line.strip():
@@ -130,7 +127,7 @@ def carried(items: list[Item], path: Path, lines: list[str], drift: Drift) -> tu
     doubt = ""
     for number, text in written.items():
         if not text.strip():
-            out[number] = "" if drift.padded and not drift.unpadded else text
+            out[number] = "" if drift.padded else text
             continue
         body, unsure = _body(text.lstrip(), number, items, path, lines, drift)
         doubt = doubt or unsure
@@ -140,8 +137,7 @@ def carried(items: list[Item], path: Path, lines: list[str], drift: Drift) -> tu
 
 def _measure_end(text: str, line: str, drift: Drift) -> None:
     ours, theirs = len(text) > len(text.rstrip()), len(line) > len(line.rstrip())
-    drift.padded += ours and not theirs
-    drift.unpadded += not ours
+    drift.padded = drift.padded or (ours and not theirs)
     drift.stripped = drift.stripped or (theirs and text[len(text.rstrip()) :] != line[len(line.rstrip()) :])
 
 
@@ -168,20 +164,21 @@ def _indented(wanted: set[str], drift: Drift, path: Path, lines: list[str]) -> d
     Removed lines are marked as added ones are, so they are the better witnesses. Context lines may have lost
     their marker or have a blank too many, all by themselves.
     """
+    sure = any(mine or their for mine, their in drift.removed_pairs)
     evidence = drift.removed_pairs + drift.pairs
-    if any(dict(evidence)[mine] != their for mine, their in evidence):
-        evidence = drift.removed_pairs or evidence
-    if all(mine == their for mine, their in evidence) and (evidence or not drift.marker_pairs):
+    even = all(dict(evidence)[mine] == their for mine, their in evidence)
+    if not even and sure:
+        evidence, even = drift.removed_pairs, True
+    if even and all(mine == their for mine, their in evidence) and (evidence or not drift.marker_pairs):
         return {indent: indent for indent in wanted}
     known = dict(drift.removed_pairs)
     if any(known[mine] != their for mine, their in drift.removed_pairs):
         return None
-    sure = any(mine or their for mine, their in drift.removed_pairs)
     if sure:
         known = dict(evidence)
     near, wide = _indents(path, lines, 1), _indents(path, lines, 200)
     trusted = sure or not drift.marker_pairs
-    if trusted and evidence and all(dict(evidence)[mine] == their for mine, their in evidence):
+    if trusted and evidence and even:
         outcomes = _outcomes(_models(evidence), wanted, known)
         if not outcomes and wanted <= set(dict(evidence)):
             outcomes = [{indent: dict(evidence)[indent] for indent in wanted}]
@@ -193,7 +190,7 @@ def _indented(wanted: set[str], drift: Drift, path: Path, lines: list[str]) -> d
             return None
     off = {len(their) - len(mine) for mine, their in drift.pairs + drift.marker_pairs}
     shifts = {0} | {by + more for by in off for more in (-1, 0, 1)}
-    return _likeliest(_outcomes([_shift(by) for by in sorted(shifts)], wanted, {}), near, wide)
+    return _likeliest(_outcomes([_shift(by) for by in sorted(shifts)], wanted, {}), wide, wide)
 
 
 def _indents(path: Path, lines: list[str], reach: int) -> set[str]:
@@ -290,31 +287,39 @@ def _body(
 ) -> tuple[str, str]:
     """An added line without indentation, in the file's spelling, and a doubt."""
     trailing = text[len(text.rstrip()) :]
-    if trailing and drift.padded and not drift.unpadded:
+    if trailing and drift.padded:
         text = text.rstrip()
     if not (drift.signs or drift.unsure or drift.inside or drift.stripped):
         return text, ""
     tokens = _tokens(text)
-    fresh = [True] * len(tokens)
+    fresh, written = [True] * len(tokens), list(tokens)
     model = _model_line(tokens, number, items, path, lines)
     if model is not None:
         ours, theirs = model
         matcher = SequenceMatcher(None, [token[0] for token in ours], [token[0] for token in tokens], False)
-        for tag, i, j, k, _ in matcher.get_opcodes():
+        for tag, i, j, k, end in matcher.get_opcodes():
             if tag == "equal":
                 for at in range(j - i):
-                    mine, their = ours[i + at], theirs[i + at]
-                    blanks = their[1] if tokens[k + at][1] == mine[1] else tokens[k + at][1]
-                    tokens[k + at] = (their[0], blanks)
+                    tokens[k + at] = (theirs[i + at][0], _blanks(tokens[k + at], ours[i + at], theirs[i + at]))
                     fresh[k + at] = False
+            elif tag == "replace":
+                tokens[end - 1] = (tokens[end - 1][0], _blanks(tokens[end - 1], ours[j - 1], theirs[j - 1]))
+            elif tag == "insert" and k and i:
+                if ours[i - 1][1] != theirs[i - 1][1] and not _one_sign(written[k - 1 : end]):
+                    return text, _BLANKS_UNSURE
+                # A sign that grew, as > to >=: the blanks after it stay after it.
+                tokens[end - 1] = (tokens[end - 1][0], _blanks(tokens[end - 1], ours[i - 1], theirs[i - 1]))
+                tokens[k - 1] = (tokens[k - 1][0], written[k - 1][1])
+            elif tag == "delete" and k and j:
+                tokens[k - 1] = (tokens[k - 1][0], _blanks(written[k - 1], ours[j - 1], theirs[j - 1]))
     doubt = ""
     for at, (char, blanks) in enumerate(tokens):
+        if drift.squeezed and blanks and at + 1 < len(tokens) and fresh[at + 1] and tokens[at + 1][0] == "#":
+            doubt = _BLANKS_UNSURE
         if not fresh[at]:
             continue
         if char in drift.unsure:
             doubt = "which quotes or dashes the added lines should have is not certain"
-        if drift.squeezed and at + 1 < len(tokens) and blanks and tokens[at + 1][0] == "#":
-            doubt = "how many blanks the added lines should have is not certain"
         if char in drift.signs:
             char = drift.signs[char]
         elif drift.signs and char in TYPOGRAPHIC:
@@ -323,6 +328,18 @@ def _body(
             blanks = blanks.replace("\u00a0", " ")
         tokens[at] = (char, blanks)
     return "".join(char + blanks for char, blanks in tokens), doubt
+
+
+def _one_sign(tokens: list[tuple[str, str]]) -> bool:
+    """Whether characters make one operator."""
+    return not any(char.isalnum() or char in "_()[]{},;'\"" for char, _ in tokens) and not any(
+        blanks for _, blanks in tokens[:-1]
+    )
+
+
+def _blanks(written: tuple[str, str], ours: tuple[str, str], theirs: tuple[str, str]) -> str:
+    """The blanks after a character: the file's where the added line has the same as the removed one."""
+    return theirs[1] if written[1] == ours[1] else written[1]
 
 
 def _model_line(
@@ -372,6 +389,9 @@ def foreign(path: str, text: str, old: Sequence[str], added: Sequence[str]) -> s
             tabs and not blanks and any(line[:2] == "  " for line in added)
         ):
             return "are indented with " + ("tabs" if blanks else "blanks") + ", which the file is not"
+    tabs = any(line[:1] == "\t" for line in added)
+    if tabs and text and not source and path.endswith((".py", ".pyi")) and not _indented_with("\t", text):
+        return "are indented with tabs, which the file is not"
     new = "".join(added)
     if new.isascii():
         return ""
@@ -383,9 +403,9 @@ def foreign(path: str, text: str, old: Sequence[str], added: Sequence[str]) -> s
         return "have typographic quotes, which the file has not"
     shown = "".join(old)
     for signs, ascii_sign in _CLASSES:
-        if any(sign in new for sign in signs) and not any(sign in text for sign in signs):
-            if ascii_sign in text and ascii_sign not in shown and ascii_sign not in new:
-                return "have typographic quotes or dashes, which the file has not"
+        only_here = any(sign in new for sign in signs) and not any(sign in text for sign in signs)
+        if only_here and ascii_sign in text and ascii_sign not in shown and ascii_sign not in new:
+            return "have typographic quotes or dashes, which the file has not"
     return ""
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - diffs are easier to read whole
 import subprocess
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def git_applies(tmp_path: Path, texts: dict[str, tuple[str | None, str | None]])
 @pytest.mark.parametrize(
     ("old", "new"),
     [("one\ntwo\n", "one\n2\n"), (None, ""), ("", None), (None, "x\n"), (None, "x"), ("x", None),
-     ("x", "x\n"), ("x\n", "x"), ("a\r\nb\n", "a\r\nc\r\n"), ("\ufeffa\n", "a\n"), ("\udcff\n", "\udcfe\n"), ("", "a"), ("a", "")],
+     ("x", "x\n"), ("x\n", "x"), ("a\r\nb\n", "a\r\nc\r\n"), ("\ufeffa\n", "a\n"), ("\udcff\n", "\udcfe\n"), ("", "a"),
+     ("a", "")],
 )  # fmt: skip
 def test_git_applies_what_between_writes(tmp_path: Path, path: str, old: str | None, new: str | None) -> None:
     git_applies(tmp_path, {path: (old, new)})
