@@ -17,6 +17,7 @@ COMMANDS = {
     "init": ("gitagent.cli.setup", "Write a configuration for this repository."),
     "doctor": ("gitagent.cli.doctor", "Say what is there, what is missing, and the command that mends it."),
     "demo": ("gitagent.cli.demo", "Fix a real bug in a small repository made for it."),
+    "models": ("gitagent.cli.models", "List, fetch and choose local models."),
     "config": ("gitagent.cli.setup", "Print each setting and where it came from."),
     "completion": ("gitagent.cli.setup", "Print the shell completion script."),
 }
