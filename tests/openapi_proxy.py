@@ -29,7 +29,7 @@ ISSUE, PULLS, PULL = (
 USED = {ISSUE: ("get",), PULLS: ("get", "post"), PULL: ("get", "patch")}
 
 
-class Unavailable(Exception):  # noqa: N818  (no error of the code under test)
+class Unavailable(Exception):
     """What the proxy needs is not there."""
 
 

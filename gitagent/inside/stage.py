@@ -70,7 +70,7 @@ def end(code: int) -> NoReturn:
     while True:
         family = descendants()
         for pid in family:
-            try:  # noqa: SIM105  (contextlib would be one more import before every command)
+            try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
                 pass

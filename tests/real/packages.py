@@ -34,7 +34,7 @@ class Bug:
         return f"{self.test_file}::{self.test}"
 
 
-class Unreachable(Exception):  # noqa: N818 - told as the reason of a skip
+class Unreachable(Exception):
     """The archive is not in the cache and cannot be fetched."""
 
 

@@ -12,7 +12,7 @@ from gitagent.core import diffs
 from gitagent.core.grammar import Bounds, Edit, Ground, as_lark, grammar_of, ground_for, replay, urged
 from gitagent.core.microtasks import Prompt, prompt
 from gitagent.errors import DiffError
-from gitagent.events import PromptBuilt
+from gitagent.events import ModelReplied, PromptBuilt
 from gitagent.ports import Listener
 from gitagent.records import Candidate, MicroTask, Spending
 
@@ -91,6 +91,8 @@ class LlamaWorker:
                 answer_tokens=work.tokens,
                 seconds=time.monotonic() - start,
             )
+            if self._listener is not None:
+                self._listener(ModelReplied(spending=spending))
             # Answers cut at their budget come last, however likely: they stop in the middle of a thought.
             for answer, edit, applied in sorted(fresh, key=lambda one: (not one[0].finished, -one[0].score)):
                 yield self._candidate(question, answer, edit, applied, spending)

@@ -18,7 +18,7 @@ Kind = Literal[
 ]
 
 
-class Refused(DiffError):  # noqa: N818 - a refusal is no mishap
+class Refused(DiffError):
     """A diff that was not applied. `path` is "" and `line` 0 where there is none; `line` counts in the reply."""
 
     def __init__(self, kind: Kind, path: str, message: str, *, line: int = 0, hint: str = "") -> None:

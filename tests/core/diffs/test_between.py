@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - diffs are easier to read whole
+
 import subprocess
 from pathlib import Path
 
