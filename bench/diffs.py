@@ -963,17 +963,18 @@ def aider() -> Applier | None:
     def run(case: Case, reply: str) -> str | None:
         text = case.old
         fenced = reply if "```" in reply else f"```diff\n{reply}\n```\n"
-        try:
-            edits = list(udiff_coder.find_diffs(fenced))
-            if not edits:
+        with tempfile.TemporaryDirectory() as directory:
+            file = Path(directory) / "f"
+            file.write_bytes(text.encode("utf-8", "surrogateescape"))
+            try:
+                edits = list(udiff_coder.find_diffs(fenced))
+                for _, hunk in edits:
+                    new = udiff_coder.do_replace(str(file), text, udiff_coder.normalize_hunk(hunk) or hunk)
+                    if not new:
+                        return None
+                    text = new
+            except (search_replace.SearchTextNotUnique, ValueError, IndexError):
                 return None
-            for _, hunk in edits:
-                new = udiff_coder.do_replace(case.path, text, udiff_coder.normalize_hunk(hunk) or hunk)
-                if not new:
-                    return None
-                text = new
-        except (search_replace.SearchTextNotUnique, ValueError, IndexError):
-            return None
         return None if text == case.old else text
 
     return run
