@@ -75,7 +75,7 @@ def error_of(act: Callable[[], object]) -> ForgeError:
     return caught.value
 
 
-# -- issues --------------------------------------------------------------------------------------------------------
+# -- issues ----------------------------------------------------------------------------------------------
 
 
 def test_an_issue_is_its_title_its_text_and_who_wrote_it(server: GitHubServer, repo: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_pull_request_is_no_issue(server: GitHubServer, repo: Path) -> None:
     assert str(error) == "14 is a pull request, expected an issue. Nothing was run."
 
 
-# -- publishing ----------------------------------------------------------------------------------------------------
+# -- publishing ------------------------------------------------------------------------------------------
 
 
 def test_publishing_pushes_the_branch_and_opens_a_draft(
@@ -253,10 +253,12 @@ def test_a_remote_that_is_pushed_to_a_fork_opens_it_from_there(
     assert forge(server, repo).publish(pull).number == opened.number
 
 
-# -- refusals of publishing ----------------------------------------------------------------------------------------
+# -- refusals of publishing ------------------------------------------------------------------------------
 
 
-def test_without_a_token_nothing_is_pushed(server: GitHubServer, repo: Path, hub: Path, pull: PullRequest, git: Git) -> None:  # fmt: skip
+def test_without_a_token_nothing_is_pushed(
+    server: GitHubServer, repo: Path, hub: Path, pull: PullRequest, git: Git
+) -> None:
     error = error_of(lambda: forge(server, repo, token="").publish(pull))
     host = server.url.removeprefix("http://")
     assert str(error) == (
@@ -407,7 +409,7 @@ def test_the_token_is_in_no_log_no_file_and_no_configuration(
         assert not [file for file in root.rglob("*") if file.is_file() and TOKEN.encode() in file.read_bytes()]
 
 
-# -- looking and closing -------------------------------------------------------------------------------------------
+# -- looking and closing ---------------------------------------------------------------------------------
 
 
 def test_pull_requests_are_listed_by_state_newest_first_without_strangers(
@@ -448,7 +450,7 @@ def test_closing_is_for_open_pull_requests(server: GitHubServer, repo: Path) -> 
     assert "there is no such thing in ada/shop" in str(error_of(lambda: ours.close(9)))
 
 
-# -- addresses and tokens ------------------------------------------------------------------------------------------
+# -- addresses and tokens --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
