@@ -153,7 +153,7 @@ class GitHubServer:
 
     def git(
         self, method: str, path: str, headers: Mapping[str, str], sent: bytes
-    ) -> tuple[int, dict[str, str], bytes]:
+    ) -> tuple[int, Mapping[str, str], bytes]:
         """What GitHub's git side answers: two Authorization headers it refuses, and one of strangers."""
         parts = urlsplit(path)
         address = parts.path[: parts.path.index(".git/") + 4]

@@ -23,6 +23,7 @@ Git = Callable[..., str]
 BRANCH = "gitagent/12-add"
 TOKEN = "ghp_0123456789secret"
 LOGIN_PAGE = "<html>Welcome to the airport's network</html>"
+BY_HAND = f"gh pr create --draft --head ada:{BRANCH} --base main"
 KEPT = "The branch is pushed; the work is on it and on the local branch of that name."
 
 
@@ -236,7 +237,7 @@ def test_a_base_branch_that_github_does_not_have_is_named_with_the_push_that_men
     assert (
         str(error) == f"the pull request of {BRANCH}: GitHub refuses it: Validation Failed; base: invalid. {KEPT}"
     )
-    assert error.hint == "git push origin mine"
+    assert error.hint == f"git push origin mine; then: gh pr create --draft --head ada:{BRANCH} --base mine"
 
 
 def test_a_remote_that_is_pushed_to_a_fork_opens_it_from_there(
@@ -345,6 +346,7 @@ def test_every_refusal_says_what_why_and_that_the_work_is_kept(
         assert words in str(error)
         assert str(error).endswith(KEPT)
         assert hint in error.hint
+        assert error.hint.endswith(BY_HAND)
         server.script.append(once("GET", status, body, **headers))
         error = error_of(lambda: ours.issue(12))
         assert str(error).startswith("issue 12: ")
@@ -364,7 +366,7 @@ def test_a_site_that_cannot_be_reached_is_named(repo: Path, hub: Path, pull: Pul
         error = error_of(lambda: lost.publish(pull))
         host = url.removeprefix("http://")
         assert str(error) == f"the pull request of {BRANCH}: {host} cannot be reached (ConnectionError). {KEPT}"
-        assert error.hint == f"curl -sS {url}/api/v3"
+        assert error.hint == f"curl -sS {url}/api/v3; then: {BY_HAND}"
         assert str(error_of(lambda: lost.pull(3))) == f"pull request 3: {host} cannot be reached (ConnectionError)"
 
 
