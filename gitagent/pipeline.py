@@ -289,7 +289,7 @@ class _Run:
             said = test.message.rstrip().rpartition("\n")[2].removeprefix("E ") or test.outcome
             why = " ".join(said.split())[:200]
             raise RequestError(
-                f"{test.id} fails on base {self.request.base[:12]} ({why}), but no line that it ran can be changed. "
+                f"{test.id} fails on base {self.request.base[:12]} ({why}), but no line it ran can be changed. "
                 "Nothing was committed.",
                 hint="gitagent fix --python VENV if a package is missing; "
                 "--api or a local model can work from words",

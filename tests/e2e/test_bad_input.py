@@ -116,7 +116,7 @@ PYTHON_HINT = 'gitagent fix --python VENV …, or --test-command "…"'
          PYTHON_HINT),
         (CALC | {"test_calc.py": "import nothing_there\n"},
          "test_calc.py fails on base BASE (ModuleNotFoundError: No module named 'nothing_there'), but no line "
-         "that it ran can be changed. Nothing was committed.",
+         "it ran can be changed. Nothing was committed.",
          "gitagent fix --python VENV if a package is missing; --api or a local model can work from words"),
         (CALC | {"calc.py": CALC["calc.py"].replace("a - b", "a + b")},
          "no test fails on base BASE, so nothing shows what is wrong without a model. Nothing was committed.",
@@ -288,4 +288,4 @@ def test_a_file_that_is_not_utf_8_is_left_alone_and_named(
     done = calc.gitagent("fix", "add is wrong")
     assert untouched(calc.root) == before
     assert done.code == 2 and "! calc.py is not UTF-8 and was left alone" in done.err
-    assert "no line that it ran can be changed" in done.told[0]
+    assert "no line it ran can be changed" in done.told[0]
