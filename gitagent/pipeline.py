@@ -265,6 +265,8 @@ class _Run:
         named = searching.files_by_words(self.request.text, self.entries)
         files = [path for path in searching.files_by_coverage(coverage, named) if not self._is_test(path)]
         texts = {path: text for path in dict.fromkeys(files[:READ_FILES]) if (text := self.read(path)) is not None}
+        for path in [path for path in texts if self._leaves_alone(path)]:
+            del texts[path]
         suspects = localizing.rank(coverage, red, texts, self.request.text, test_paths=self._is_test)
         self.emit(Located(suspects=suspects[:10]))
         best = dict.fromkeys([s.path for s in suspects] + list(texts))
@@ -282,6 +284,16 @@ class _Run:
         """Cheapest workers first, up only when the tests say so; the error that stopped a model, if any."""
         templates = [worker for worker in self.ports.workers if worker.name == "templates"]
         models = [worker for worker in self.ports.workers if worker.name != "templates"]
+        if not models and findings.red and not findings.suspects:
+            test = findings.red[0]
+            said = test.message.rstrip().rpartition("\n")[2].removeprefix("E ") or test.outcome
+            why = " ".join(said.split())[:200]
+            raise RequestError(
+                f"{test.id} fails on base {self.request.base[:12]} ({why}), but no line it ran can be changed. "
+                "Nothing was committed.",
+                hint="gitagent fix --python VENV if a package is missing; "
+                "--api or a local model can work from words",
+            )
         if not models and not findings.red:
             raise RequestError(
                 f"no test fails on base {self.request.base[:12]}, so nothing shows what is wrong without a model. "
@@ -304,13 +316,17 @@ class _Run:
                 if self._any(scratch, plan, search.templates(worker, plan, limit), command):
                     return None
                 self.budget.check()
-            for worker in models if not chats or searching.is_pointed(findings) else models[:-1]:
+            asked = models if not chats or searching.is_pointed(findings) else models[:-1]
+            for worker in asked:
                 try:
                     if self._any(scratch, plan, search.model(worker, plan), command):
                         return None
                 except ModelError as error:
                     stopped = error
-                    self.emit(Noted(level="warning", text=f"{worker.name}: {error}"))
+                    if worker is not asked[-1]:
+                        self.emit(Noted(level="warning", text=f"{worker.name}: {error}"))
+                else:
+                    stopped = None
         if stopped is not None:
             return stopped  # the planner would ask the same endpoint
         for planner in chats or ([localizer] if models and not findings.red else []):
@@ -320,15 +336,11 @@ class _Run:
             except ModelError as error:
                 stopped = error
                 self._left_out(f"{planner.name}: {error}")
-                self.emit(Noted(level="warning", text=f"{planner.name}: {error}"))
         return stopped
 
     def _planned(self, planner: Planner, findings: Findings) -> Plan:
         plan, _ = planner.plan(self.request, findings, self.text)
-        refused = {task.path: reason for task in plan.tasks if (reason := self._refusal(task.path))}
-        for path, reason in refused.items():
-            self._left_out(f"{path} {reason} and was left alone")
-            self.emit(Noted(level="warning", text=f"{path} {reason} and is left alone"))
+        refused = {path for path in dict.fromkeys(task.path for task in plan.tasks) if self._leaves_alone(path)}
         kept = tuple(task for task in plan.tasks if task.path not in refused)
         if not kept:
             raise RequestError(
@@ -339,6 +351,15 @@ class _Run:
         self.emit(Planned(plan=self.plan))
         self._save(self._report("nothing", "under way"))
         return self.plan
+
+    def _leaves_alone(self, path: str) -> bool:
+        """Whether no task may be about this path; the reason is told once."""
+        reason = self._refusal(path)
+        line = f"{path} {reason} and was left alone"
+        if reason and line not in self.not_done:
+            self.not_done.append(line)
+            self.emit(Noted(level="warning", text=line))
+        return bool(reason)
 
     def _refusal(self, path: str) -> str:
         """Why no task may be about this path, in words that follow it; "" if one may."""
@@ -369,7 +390,11 @@ class _Run:
         """Commit every task of the plan in dependency order, then ask the whole suite; mend what it names."""
         tasks: list[MicroTask] = list(searching.in_order(plan.tasks))
         for attempt in range(1, self.options.limits.attempts + 1):
-            changed = [self._commit_task(scratch, search, task, workers) for task in tasks]
+            changed = []
+            for task in tasks:
+                changed.append(self._commit_task(scratch, search, task, workers))
+                if plan.mode == "any" and changed[-1]:
+                    break  # the rest are other places for the same change
             if not self.changes:
                 return False
             if attempt > 1 and not any(changed):

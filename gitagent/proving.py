@@ -16,6 +16,7 @@ from gitagent.trying import Trial, try_candidates
 
 __all__ = ["Trial", "red_tests", "run_tests", "trace", "try_candidates", "verdict"]
 
+OTHERWISE = 'gitagent fix "what is wrong" runs the whole suite and takes what fails'
 _TRACE_BYTES = 256 * 1024**2
 
 
@@ -42,15 +43,17 @@ def red_tests(run: TestRun, requested: Sequence[str] = ()) -> tuple[str, ...]:
                 meant = (tidy,)  # its module cannot be loaded, so it is not listed by itself
             else:
                 near = get_close_matches(tidy, known, n=1, cutoff=0.5)
-                hint = f"gitagent fix --test {near[0]}" if near else ""
-                raise RequestError(f"{asked}: no such test among the {len(known)} run on base.", hint=hint)
+                hint = f"gitagent fix --test {near[0]}" if near else OTHERWISE
+                raise RequestError(
+                    f"{asked}: no such test among the {len(known)} run on base. Nothing was changed.", hint=hint
+                )
         red = [test for test in meant if outcome_of(run, test) in ("failed", "error")]
         if not red:
             skipped = all(outcome_of(run, test) == "skipped" for test in meant)
             told = "is skipped" if skipped else "passes"
             raise RequestError(
                 f"{asked} {told} on base, so there is nothing to mend. Nothing was changed.",
-                hint=f"gitagent fix --test {failing[0]}" if failing else "",
+                hint=f"gitagent fix --test {failing[0]}" if failing else OTHERWISE,
             )
         chosen.update(dict.fromkeys(red))
     return tuple(chosen)

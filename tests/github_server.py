@@ -1,8 +1,9 @@
 """A small stateful GitHub over real HTTP: issues, pull requests, git, and the failures of a hosting site.
 
 It is the site of one repository, `ada/shop`, and stands before a bare git repository, so that a pull request's
-head is what was really pushed: in any way, or to `/ada/shop.git` here. `shapes` are whole example answers (the contract test takes them from GitHub's
-OpenAPI description); without them an answer has the few fields that are needed.
+head is what was really pushed: in any way, or to `/ada/shop.git` here. `shapes` are whole example answers (the
+contract test takes them from GitHub's OpenAPI description); without them an answer has the few fields that are
+needed.
 """
 
 import base64
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -56,12 +58,13 @@ class GitHubServer:
                 pass
 
             def answer(self) -> None:
+                told = {name: ", ".join(self.headers.get_all(name, [])) for name in self.headers}
                 sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if ".git/" in self.path:
-                    status, headers, raw = state.git(self.command, self.path, dict(self.headers), sent)
+                    status, headers, raw = state.git(self.command, self.path, told, sent)
                 else:
                     data = json.loads(sent) if sent else None
-                    state.requests.append((self.command, self.path, data, dict(self.headers)))
+                    state.requests.append((self.command, self.path, data, told))
                     status, headers, body = state.answer(self.command, self.path, data)
                     raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
                     state.after(self.command, self.path)
@@ -150,7 +153,7 @@ class GitHubServer:
 
     def git(
         self, method: str, path: str, headers: Mapping[str, str], sent: bytes
-    ) -> tuple[int, dict[str, str], bytes]:
+    ) -> tuple[int, Mapping[str, str], bytes]:
         """What GitHub's git side answers: two Authorization headers it refuses, and one of strangers."""
         parts = urlsplit(path)
         address = parts.path[: parts.path.index(".git/") + 4]
@@ -216,6 +219,20 @@ class GitHubServer:
                 "repo": None if repository is None else {**old.get("repo", {}), "id": repository},
             }
         return dict(shape)
+
+
+def certificate(directory: Path) -> tuple[ssl.SSLContext, str]:
+    """TLS for `localhost` with a certificate made for the occasion, and the file by which clients trust it."""
+    key, file = directory / "key.pem", directory / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-keyout", str(key), "-out", str(file), "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost"],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, key)
+    return context, str(file)
 
 
 def refused(*errors: Mapping[str, str], message: str = "Validation Failed") -> Answer:

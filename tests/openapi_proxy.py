@@ -128,13 +128,29 @@ def proxying(packages: Path, described: Mapping[str, Any], directory: Path, upst
     """Stand between us and `upstream` until the block ends; whatever breaks the description is an error answer."""
     file = directory / "github.json"
     file.write_text(json.dumps(described))
+    # Our end of its standard input closes when we are gone, however that came about.
+    leash = directory / "leash.js"
+    leash.write_text("process.stdin.on('end', () => process.exit(1)).resume();\n")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     prism = str(packages / "@stoplight/prism-cli/dist/index.js")
     process = subprocess.Popen(
-        ["node", prism, "proxy", str(file), upstream, "--errors", "--host", "127.0.0.1", "--port", port],
-        stdin=subprocess.DEVNULL,
+        [
+            "node",
+            "--require",
+            str(leash),
+            prism,
+            "proxy",
+            str(file),
+            upstream,
+            "--errors",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            port,
+        ],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -150,6 +166,8 @@ def proxying(packages: Path, described: Mapping[str, Any], directory: Path, upst
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
         reader.join()
 
 

@@ -25,7 +25,8 @@ def push(
     """Make the remote's branch `tip`, forward, or in place of commits of our own that were started anew.
 
     Others' commits on the branch are never overwritten. No hook of the user runs. `token` is used only for an
-    https address on `host` without credentials of its own. Raises ForgeError if the remote refuses or has moved on.
+    https address on `host` that has no credentials of its own. Raises ForgeError if the remote refuses or has
+    moved on.
     """
     address = pushed_to(repository, remote)
     settings = _settings(address, token, host)

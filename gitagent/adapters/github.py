@@ -147,13 +147,12 @@ class GitHubForge:
             what=f"the pull request of {pull.branch}",
             kept="The branch is pushed; the work is on it and on the local branch of that name.",
         )
-        opened = self._open_pull_of(publishing)
-        if opened is None:
-            opened = self._open(publishing)
-        else:
-            wanted = {"title": pull.title[:MOST_TITLE], "body": _bounded(pull.body)}
-            opened = self._ask("PATCH", f"pulls/{opened['number']}", publishing.what, wanted, kept=publishing.kept)
-        return _record(opened, publishing.what, publishing.kept)
+        try:
+            return _record(self._opened_or_updated(publishing), publishing.what, publishing.kept)
+        except ForgeError as error:
+            by_hand = f"gh pr create --draft --head {publishing.head} --base {pull.base_branch}"
+            error.hint = f"{error.hint}; then: {by_hand}" if error.hint else by_hand
+            raise
 
     def pulls(self, state: str = "open") -> tuple[PullRequest, ...]:
         """Ours, newest first: on a branch `gitagent/…` that is not in a stranger's fork."""
@@ -180,6 +179,13 @@ class GitHubForge:
             raise ForgeError(f"pull request {number} is {state} already", hint=f"gitagent pr show {number}")
         what = f"pull request {number}"
         return _record(self._ask("PATCH", f"pulls/{number}", what, {"state": "closed"}), what)
+
+    def _opened_or_updated(self, publishing: "_Publishing") -> Any:
+        opened = self._open_pull_of(publishing)
+        if opened is None:
+            return self._open(publishing)
+        wanted = {"title": publishing.pull.title[:MOST_TITLE], "body": _bounded(publishing.pull.body)}
+        return self._ask("PATCH", f"pulls/{opened['number']}", publishing.what, wanted, kept=publishing.kept)
 
     def _is_ours(self, answer: Any) -> bool:
         try:

@@ -8,6 +8,9 @@ import click
 from gitagent.errors import RequestError
 
 
+ELSEWHERE = "gitagent demo --dir SOME_NEW_DIRECTORY"
+
+
 @click.command("demo")
 @click.option("--dir", "directory", type=click.Path(path_type=Path), default=Path("gitagent-demo"),
               show_default=True, help="Where to make the repository; it stays there to look at.")  # fmt: skip
@@ -20,15 +23,19 @@ def demo_command(ctx: click.Context, directory: Path, sandbox: str, as_json: boo
     from gitagent import demo
     from gitagent.cli.fix import fix_command
 
-    if directory.exists() and any(directory.iterdir()):
-        if not demo.is_ours(directory):
-            raise RequestError(
-                f"{directory} is not empty and was not made by a demo. Nothing was changed.",
-                hint="gitagent demo --dir SOME_NEW_DIRECTORY",
-            )
-        shutil.rmtree(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    demo.build(directory)
+    try:
+        if directory.exists() and any(directory.iterdir()):
+            if not demo.is_ours(directory):
+                raise RequestError(
+                    f"{directory} is not empty and was not made by a demo. Nothing was changed.", hint=ELSEWHERE
+                )
+            shutil.rmtree(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        demo.build(directory)
+    except OSError as error:
+        raise RequestError(
+            f"{directory} cannot be made into the demo's repository: {error.strerror}.", hint=ELSEWHERE
+        ) from error
     if not as_json:
         click.echo(
             f"A repository with a bug is in {directory}: five commits, 44 tests, one of them red. Its issue:\n"

@@ -77,7 +77,10 @@ def fix_command(
     """
     given = [name for name, value in (("TEXT", text), ("--issue", issue), ("--commit", commit_rev)) if value]
     if len(given) > 1:
-        raise RequestError(f"{' and '.join(given)} exclude each other, expected one. Nothing was run.")
+        raise RequestError(
+            f"{' and '.join(given)} exclude each other, expected one. Nothing was run.",
+            hint=f"gitagent fix {'TEXT' if text else given[0] + ' …'}",
+        )
     if not given and not tests:
         raise RequestError(
             "nothing was asked, expected TEXT, --issue, --commit or --test. Nothing was run.",

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def forge_for(repository: "GitRepository", config: "Config") -> Forge:
-    """GitHub where the remote's host is the configured one (`forge.base_url`, else github.com), else the local one.
+    """GitHub where the remote is on the configured host (`forge.base_url`'s, else github.com), else the local one.
 
-    The host is the user's word: a remote that names another gets no token, and with `forge.name` github a refusal.
+    The host is the user's word: a remote on another gets no token, and where `forge.name` is github a refusal.
     """
     name, remote = config.forge.name, config.forge.remote
     if name == "local":

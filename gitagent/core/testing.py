@@ -18,7 +18,7 @@ SUREFIRE = "./*/surefire-reports/TEST-*.xml"
 GRADLE = "./*/test-results/*/TEST-*.xml"
 WHOLE_SUITE = "(whole suite)"
 
-_SETTING = 'set `test_command = "…"` in .gitagent.toml'
+_SETTING = 'gitagent fix --test-command "…", or set `command` under [tests] in .gitagent.toml'
 _SHELL_WORDS = {"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"}
 
 # Options of plugins that report, spread or measure; they change no outcome, and break where the plugin is absent.
@@ -67,7 +67,9 @@ def detect(paths: Collection[str], read: Read, *, configured: str = "") -> TestC
         return _configured(configured, paths, read)
     found = _strong_python(paths, read) or _by_manifest(paths, read) or _weak_python(paths, read)
     if found is None:
-        raise RequestError("no tests found: no test files or test script of a known kind.", hint=_SETTING)
+        raise RequestError(
+            "no tests found: no test files or test script of a known kind. Nothing was run.", hint=_SETTING
+        )
     return found
 
 
@@ -133,12 +135,14 @@ def _configured(line: str, paths: Collection[str], read: Read) -> TestCommand:
     try:
         words = shlex.split(line)
     except ValueError as error:
-        raise RequestError(f"test_command {line!r} cannot be split into words: {error}.", hint=_SETTING) from error
+        raise RequestError(
+            f"tests.command = {line!r} cannot be split into words: {error}.", hint=_SETTING
+        ) from error
     if not words:
-        raise RequestError("test_command is empty.", hint=_SETTING)
+        raise RequestError("tests.command is empty.", hint=_SETTING)
     if _SHELL_WORDS & set(words):
-        hint = f"test_command = {json.dumps('sh -c ' + shlex.quote(line))}"
-        raise RequestError(f"test_command {line!r} needs a shell, and none is used.", hint=hint)
+        hint = f"gitagent fix --test-command {shlex.quote('sh -c ' + shlex.quote(line))}"
+        raise RequestError(f"tests.command = {line!r} needs a shell, and none is used.", hint=hint)
     why = "the configured test command"
     at = next((i for i, word in enumerate(words) if word.rpartition("/")[2] in ("pytest", "py.test")), None)
     if at is not None:

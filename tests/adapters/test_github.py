@@ -23,6 +23,7 @@ Git = Callable[..., str]
 BRANCH = "gitagent/12-add"
 TOKEN = "ghp_0123456789secret"
 LOGIN_PAGE = "<html>Welcome to the airport's network</html>"
+BY_HAND = f"gh pr create --draft --head ada:{BRANCH} --base main"
 KEPT = "The branch is pushed; the work is on it and on the local branch of that name."
 
 
@@ -75,7 +76,7 @@ def error_of(act: Callable[[], object]) -> ForgeError:
     return caught.value
 
 
-# -- issues --------------------------------------------------------------------------------------------------------
+# -- issues ----------------------------------------------------------------------------------------------
 
 
 def test_an_issue_is_its_title_its_text_and_who_wrote_it(server: GitHubServer, repo: Path) -> None:
@@ -100,7 +101,7 @@ def test_a_pull_request_is_no_issue(server: GitHubServer, repo: Path) -> None:
     assert str(error) == "14 is a pull request, expected an issue. Nothing was run."
 
 
-# -- publishing ----------------------------------------------------------------------------------------------------
+# -- publishing ------------------------------------------------------------------------------------------
 
 
 def test_publishing_pushes_the_branch_and_opens_a_draft(
@@ -236,7 +237,7 @@ def test_a_base_branch_that_github_does_not_have_is_named_with_the_push_that_men
     assert (
         str(error) == f"the pull request of {BRANCH}: GitHub refuses it: Validation Failed; base: invalid. {KEPT}"
     )
-    assert error.hint == "git push origin mine"
+    assert error.hint == f"git push origin mine; then: gh pr create --draft --head ada:{BRANCH} --base mine"
 
 
 def test_a_remote_that_is_pushed_to_a_fork_opens_it_from_there(
@@ -253,10 +254,12 @@ def test_a_remote_that_is_pushed_to_a_fork_opens_it_from_there(
     assert forge(server, repo).publish(pull).number == opened.number
 
 
-# -- refusals of publishing ----------------------------------------------------------------------------------------
+# -- refusals of publishing ------------------------------------------------------------------------------
 
 
-def test_without_a_token_nothing_is_pushed(server: GitHubServer, repo: Path, hub: Path, pull: PullRequest, git: Git) -> None:  # fmt: skip
+def test_without_a_token_nothing_is_pushed(
+    server: GitHubServer, repo: Path, hub: Path, pull: PullRequest, git: Git
+) -> None:
     error = error_of(lambda: forge(server, repo, token="").publish(pull))
     host = server.url.removeprefix("http://")
     assert str(error) == (
@@ -343,6 +346,7 @@ def test_every_refusal_says_what_why_and_that_the_work_is_kept(
         assert words in str(error)
         assert str(error).endswith(KEPT)
         assert hint in error.hint
+        assert error.hint.endswith(BY_HAND)
         server.script.append(once("GET", status, body, **headers))
         error = error_of(lambda: ours.issue(12))
         assert str(error).startswith("issue 12: ")
@@ -362,7 +366,7 @@ def test_a_site_that_cannot_be_reached_is_named(repo: Path, hub: Path, pull: Pul
         error = error_of(lambda: lost.publish(pull))
         host = url.removeprefix("http://")
         assert str(error) == f"the pull request of {BRANCH}: {host} cannot be reached (ConnectionError). {KEPT}"
-        assert error.hint == f"curl -sS {url}/api/v3"
+        assert error.hint == f"curl -sS {url}/api/v3; then: {BY_HAND}"
         assert str(error_of(lambda: lost.pull(3))) == f"pull request 3: {host} cannot be reached (ConnectionError)"
 
 
@@ -407,7 +411,7 @@ def test_the_token_is_in_no_log_no_file_and_no_configuration(
         assert not [file for file in root.rglob("*") if file.is_file() and TOKEN.encode() in file.read_bytes()]
 
 
-# -- looking and closing -------------------------------------------------------------------------------------------
+# -- looking and closing ---------------------------------------------------------------------------------
 
 
 def test_pull_requests_are_listed_by_state_newest_first_without_strangers(
@@ -448,7 +452,7 @@ def test_closing_is_for_open_pull_requests(server: GitHubServer, repo: Path) -> 
     assert "there is no such thing in ada/shop" in str(error_of(lambda: ours.close(9)))
 
 
-# -- addresses and tokens ------------------------------------------------------------------------------------------
+# -- addresses and tokens --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_the_runner_is_the_one_the_files_speak_for(files: dict[str, str], runner
 def test_where_no_tests_are_found_the_setting_is_named(files: dict[str, str]) -> None:
     with pytest.raises(RequestError, match="no tests found") as caught:
         found(files)
-    assert "test_command" in caught.value.hint
+    assert "--test-command" in caught.value.hint
 
 
 def test_pytest_writes_results_outside_the_tree_and_leaves_no_cache_or_bytecode() -> None:
@@ -166,7 +166,7 @@ def test_a_configured_runner_is_known_by_its_words(line: str, runner: str, selec
 def test_a_configured_line_that_needs_a_shell_or_is_unfinished_is_refused(line: str) -> None:
     with pytest.raises(RequestError) as caught:
         found({}, line)
-    assert "test_command" in caught.value.hint
+    assert "--test-command" in caught.value.hint
 
 
 @pytest.mark.parametrize(

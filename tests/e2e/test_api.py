@@ -33,8 +33,8 @@ PLAN = {
 }  # fmt: skip
 NEW = "--- /dev/null\n+++ b/shop/discounts.py\n@@ -0,0 +1,2 @@\n+def reduced(total):\n+    return {}\n"
 TOTAL = (
-    "--- a/shop/cart.py\n+++ b/shop/cart.py\n@@ -1,2 +1,4 @@\n+from shop.discounts import reduced\n+\n class Cart:\n"
-    "     def __init__(self):\n@@ -8,2 +10,2 @@\n     def total(self):\n"
+    "--- a/shop/cart.py\n+++ b/shop/cart.py\n@@ -1,2 +1,4 @@\n+from shop.discounts import reduced\n+\n"
+    " class Cart:\n     def __init__(self):\n@@ -8,2 +10,2 @@\n     def total(self):\n"
     "-        return sum(price for _, price in self.lines)\n"
     "+        return reduced(sum(price for _, price in self.lines))\n"
 )
@@ -43,7 +43,9 @@ RECEIPT = (
     "         return reduced(sum(price for _, price in self.lines))\n+\n+    def receipt(self):\n"
     '+        return f"{len(self.lines)} lines, {self.total()} in all"\n'
 )
-FOREIGN = "--- a/tests/test_cart.py\n+++ b/tests/test_cart.py\n@@ -1,1 +1,1 @@\n-from shop.cart import Cart\n+x = 1\n"
+FOREIGN = (
+    "--- a/tests/test_cart.py\n+++ b/tests/test_cart.py\n@@ -1,1 +1,1 @@\n-from shop.cart import Cart\n+x = 1\n"
+)
 WRONG = NEW.format("total")
 RIGHT = (
     "--- a/shop/discounts.py\n+++ b/shop/discounts.py\n@@ -1,2 +1,2 @@\n def reduced(total):\n-    return total\n"
@@ -95,7 +97,9 @@ def test_a_planned_change_of_three_tasks_is_written_refused_mended_and_proven(
     assert any("the tests still fail" in prompt for prompt in typist.told)
     (branch,) = shop.branches()
     log = shop.git("log", "--format=%s", "--reverse", f"main..{branch}").split("\n")
-    assert log[0].startswith("discounts: define reduced(total)") and log[1] == "cart: return reduced(sum of prices)"
+    assert (
+        log[0].startswith("discounts: define reduced(total)") and log[1] == "cart: return reduced(sum of prices)"
+    )
     assert len(log) >= 3 and all(len(subject) <= 72 for subject in log)
     for commit in shop.git("rev-list", f"main..{branch}").split():
         trailers = shop.trailers(commit)
@@ -107,9 +111,7 @@ def test_a_planned_change_of_three_tasks_is_written_refused_mended_and_proven(
     assert "**passed**: 2 red tests now passing" in body and "- Nothing was left out." in body
 
 
-def test_a_model_that_knows_the_one_line_mends_what_no_template_could(
-    calc: Project, untouched: Digest
-) -> None:
+def test_a_model_that_knows_the_one_line_mends_what_no_template_could(calc: Project, untouched: Digest) -> None:
     before = untouched(calc.root)
     diff = "@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a - b\n+    return sum((a, b))\n"
     with ScriptedServer([diff]) as server:

@@ -129,9 +129,7 @@ def test_a_signal_ends_a_run_in_the_middle_of_its_tests_with_all_it_started(
     until(lambda: not Path(f"/proc/{marker.read_text()}").exists())
 
 
-def test_an_interrupt_between_tasks_names_the_commits_that_are_kept(
-    calc: Project, untouched: Digest
-) -> None:
+def test_an_interrupt_between_tasks_names_the_commits_that_are_kept(calc: Project, untouched: Digest) -> None:
     second = threading.Event()
     steps = [dict(PLAN["tasks"][0], path="discounts.py"), dict(PLAN["tasks"][1], path="calc.py", symbol="add")]  # type: ignore[call-overload]
 

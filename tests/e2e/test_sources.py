@@ -1,4 +1,4 @@
-"""Every way to ask ends in a scratch branch, a verdict and a local pull request, and the user's work is untouched."""
+"""Every way to ask ends in a scratch branch, a verdict and a pull request; the user's work is untouched."""
 
 import sys
 from collections.abc import Callable
@@ -57,7 +57,9 @@ def test_a_failing_test_by_name_is_a_request(calc: Project, untouched: Digest) -
     assert done.err == ""
 
 
-def test_standard_input_is_a_request_whatever_bytes_come(making: Callable[..., Project], untouched: Digest) -> None:
+def test_standard_input_is_a_request_whatever_bytes_come(
+    making: Callable[..., Project], untouched: Digest
+) -> None:
     calc = making(CALC)
     calc.git("switch", "--quiet", "--detach")
     before = untouched(calc.root)
