@@ -150,7 +150,7 @@ def _applied(task: MicroTask, text: str, reply: Reply, prompt: microtasks.Prompt
         answer = diffs.between({task.path: (old, whole)}).text
         if not answer:
             raise DiffError(f"{task.path}: the answer changes nothing")
-    return diffs.apply_reply(answer, read, allowed={task.path})
+    return diffs.apply_reply(answer, read, allowed={task.path}, finished=True)
 
 
 def _whole_text(task: MicroTask, text: str, answer: str) -> str:

@@ -7,7 +7,6 @@ import click
 
 from gitagent.errors import RequestError
 
-
 ELSEWHERE = "gitagent demo --dir SOME_NEW_DIRECTORY"
 
 

@@ -153,7 +153,7 @@ class LlamaWorker:
         path = question.task.path
         edit = replay(question.ground, self.model.text_of(answer.ids), cut=not answer.finished)
         old = None if question.ground.is_new else question.text
-        applied = diffs.apply_reply(edit.diff, lambda _: old, allowed=[path])
+        applied = diffs.apply_reply(edit.diff, lambda _: old, allowed=[path], finished=True)
         if applied.texts != {path: edit.text}:
             raise DiffError(f"{path}: the diff applies to something else than was decoded; it was thrown away")
         return edit, applied
