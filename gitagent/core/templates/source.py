@@ -56,7 +56,7 @@ def parse(text: str) -> ast.Module:
         return ast.parse(text)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65536)
 def alike(one: str, other: str) -> float:
     """How alike two names look, 0 to 1."""
     return SequenceMatcher(None, one.lower(), other.lower()).ratio()
@@ -90,7 +90,8 @@ class Source:
                 queue.append(child)
         self._uses: dict[ast.AST | None, Uses] = {}
         self._scopes: dict[ast.AST | None, dict[str, float]] = {}
-        self._units: dict[Site, list[tuple[int, int]]] = {}
+        self._own_attributes: dict[ast.ClassDef | None, Counter[str]] = {}
+        self._stands_alone: dict[tuple[int, int], bool] = {}
 
     # Places in the text
 
@@ -241,13 +242,13 @@ class Source:
 
     def own_attributes(self, owner: ast.ClassDef | None) -> Counter[str]:
         """Attributes used on `self` in a class, with how often."""
-        if owner is None:
-            return Counter()
-        return Counter(
-            node.attr
-            for node in ast.walk(owner)
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
-        )
+        if owner not in self._own_attributes:
+            self._own_attributes[owner] = Counter(
+                node.attr
+                for node in (ast.walk(owner) if owner is not None else ())
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+            )
+        return self._own_attributes[owner]
 
     @cached_property
     def calls(self) -> list[ast.Call]:
@@ -337,24 +338,22 @@ class Source:
 
     def holds(self, edit: Edit, site: Site) -> bool:
         """Whether the text still parses after an edit, told from as little of it as will do."""
-        for start, end in self._checked_units(site):
+        for start, end in self._around(site):
             if start <= edit.start and edit.end <= end and (edit.start, edit.end) != (start, end):
-                unit = self.text[start : edit.start] + edit.new + self.text[edit.end : end]
-                return _parses(unit)
+                if (start, end) not in self._stands_alone:
+                    self._stands_alone[start, end] = _parses(self.text[start:end])
+                if self._stands_alone[start, end]:
+                    return _parses(self.text[start : edit.start] + edit.new + self.text[edit.end : end])
         return _parses(self.text[: edit.start] + edit.new + self.text[edit.end :])
 
-    def _checked_units(self, site: Site) -> list[tuple[int, int]]:
-        if site not in self._units:
-            spans = []
-            if not hasattr(site.node, "body"):
-                spans.append(self.lines_span(site.node))
-            around: ast.AST | None = site.node
-            while around is not None:
-                if isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                    spans.append(self.lines_span(around))
-                around = self.parents.get(around)
-            self._units[site] = [(a, b) for a, b in spans if _parses(self.text[a:b])]
-        return self._units[site]
+    def _around(self, site: Site) -> Iterator[tuple[int, int]]:
+        if not hasattr(site.node, "body"):
+            yield self.lines_span(site.node)
+        around: ast.AST | None = site.node
+        while around is not None:
+            if isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                yield self.lines_span(around)
+            around = self.parents.get(around)
 
 
 def _parses(unit: str) -> bool:
