@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gitagent import proving, saving, searching
-from gitagent.core import intake, localizing, messages, testing, verdicts
+from gitagent.core import intake, localizing, messages, routing, testing, verdicts
 from gitagent.errors import GitagentError, ModelError, RepositoryError, RequestError
 from gitagent.events import (
     Committed,
+    Escalated,
     Located,
     Noted,
     Planned,
@@ -64,6 +65,7 @@ class Options:
     test_command: str = ""
     candidates: Mapping[str, int] = field(default_factory=lambda: {"local": 8, "api": 3}, hash=False)
     template_candidates: int = 400
+    routing_threshold: float = 0.75
     dry_run: bool = False
     again: bool = False
 
@@ -392,7 +394,7 @@ class _Run:
         for attempt in range(1, self.options.limits.attempts + 1):
             changed = []
             for task in tasks:
-                changed.append(self._commit_task(scratch, search, task, workers))
+                changed.append(self._commit_task(scratch, search, task, self._worth_asking(workers, task, plan)))
                 if plan.mode == "any" and changed[-1]:
                     break  # the rest are other places for the same change
             if not self.changes:
@@ -406,6 +408,17 @@ class _Run:
             named = {task.id for task in searching.named(plan.tasks, told)} | self.unfinished.keys()
             tasks = [task.retried_after(told) for task in searching.in_order(plan.tasks) if task.id in named]
         return True
+
+    def _worth_asking(self, workers: list[Worker], task: MicroTask, plan: Plan) -> list[Worker]:
+        """The workers from the one that the task's complexity begins with; docs/models.md has the formula."""
+        names = [worker.name for worker in workers]
+        whole = routing.facts_of(plan)
+        facts = replace(routing.facts_of(task, errors=task.attempt - 1), files=whole.files)
+        first = routing.first_worker(names, routing.score(facts), threshold=self.options.routing_threshold)
+        if first != names[0]:
+            reason = f"complexity {routing.score(facts):.2f} of {self.options.routing_threshold:g}"
+            self.emit(Escalated(task=task.id, worker=names[0], to=first, reason=reason))
+        return workers[names.index(first) :]
 
     def _commit_task(
         self, scratch: Scratch, search: searching.Search, task: MicroTask, workers: list[Worker]

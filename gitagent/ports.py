@@ -182,6 +182,10 @@ class Forge(Protocol):
 
     name: str
 
+    @property
+    def has_token(self) -> bool:
+        """Whether there is what publishing needs; known without asking the site."""
+
     def issue(self, number: int) -> tuple[str, str]:
         """An issue's text (title, blank line, body) and its author's login. Raises ForgeError if unreadable."""
 

@@ -22,6 +22,7 @@ class LocalForge:
     """Pull requests inside the repository, for repositories that no hosting site knows."""
 
     name = "local"
+    has_token = True  # none is needed
 
     def __init__(self, repository: GitRepository) -> None:
         self._repository = repository

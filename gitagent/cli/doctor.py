@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import platform
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -173,5 +172,7 @@ def _forge(repository: "GitRepository", config: "Config") -> Check:
     forge = forge_for(repository, config)
     if forge.name == "local":
         return Check(name="forge", state="ok", says="pull requests are kept in the repository: gitagent pr list")
-    gh = "" if shutil.which("gh") else " (gh is not installed)"
-    return Check(name="forge", state="ok", says=f"{forge.name}{gh}")
+    if not forge.has_token:
+        mend = "export GITHUB_TOKEN=…, or gh auth login"
+        return Check(name="forge", state="missing", says=f"{forge.name}, but no token was found", mend=mend)
+    return Check(name="forge", state="ok", says=f"{forge.name}, with a token")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitagent.errors import RequestError
+from gitagent.errors import ForgeError, RequestError
 
 if TYPE_CHECKING:
     from gitagent.adapters.git import GitRepository
@@ -124,9 +124,14 @@ def fix_command(
     elif text:
         request = intake.request(" ".join(text), source="text", base=start)
     else:
-        words = f"Make {', '.join(tests)} pass" + (" again" if base else "")
+        words = f"Make {', '.join(tests)} pass"
         request = intake.request(words, source="test", base=start, reference=" ".join(tests))
     request = replace(request, tests=tests)
+    if not forge.has_token and not dry_run:
+        raise ForgeError(
+            f"no token for {forge.name} was found, so no pull request could be opened. Nothing was run.",
+            hint="export GITHUB_TOKEN=…, or gh auth login; --dry-run needs none",
+        )
     if forge.name != "local" and not (yes or dry_run):
         _ask_to_push(forge.name, intake.branch_of(request))
 
@@ -145,6 +150,7 @@ def fix_command(
                 test_command=config.tests.command,
                 candidates={"local": candidates or config.local.candidates, "api": candidates or 3},
                 template_candidates=config.templates.candidates,
+                routing_threshold=config.routing.threshold,
                 dry_run=dry_run,
                 again=again,
             ),
