@@ -176,7 +176,7 @@ def _sums(src: Source, site: Site) -> list[str]:
         return []
     near = set(src.near(site))
     found: dict[str, int] = {}
-    for node in ast.walk(site.function):
+    for node in src.inside(site.function):
         if (
             isinstance(node, ast.BinOp)
             and isinstance(node.left, (ast.Name, ast.Call))

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from gitagent.core.templates.operators import tests_of
-from gitagent.core.templates.source import Edit, Site, Source, alike
+from gitagent.core.templates.source import Edit, Site, Source, alike, walked_names
 
 _LOOSE = (ast.Lambda, ast.IfExp, ast.NamedExpr, ast.Yield, ast.YieldFrom)
 _TYPES = (
@@ -70,19 +70,25 @@ def _borrowed(src: Source, site: Site, own: str) -> Iterator[tuple[str, float]]:
         if around is None:
             continue
         found: dict[str, float] = {}
-        for node in ast.walk(around):
-            for part in _parts(node):
-                text = src.one_line(part) if not isinstance(part, (*_LOOSE, ast.Constant)) else None
-                if text and text not in seen and text not in own:
-                    names = {n.id for n in ast.walk(part) if isinstance(n, ast.Name)}
-                    known = names & near
-                    if known or not names:
-                        found[text] = max(
-                            found.get(text, 0.0), worth * (0.5 + 0.5 * len(known) / (len(names) or 1))
-                        )
+        for text, names in _conditions(src, around):
+            known = len(names & near)
+            if (known or not names) and text not in seen and text not in own:
+                found[text] = max(found.get(text, 0.0), worth * (0.5 + 0.5 * known / (len(names) or 1)))
         seen |= found.keys()
         for text in sorted(found, key=lambda text: (-found[text] - 0.2 * alike(text, own), text))[:12]:
             yield text, found[text]
+
+
+def _conditions(src: Source, around: ast.AST) -> list[tuple[str, frozenset[str]]]:
+    """The conditions inside a node, each part of a conjunction by itself, with the names they use."""
+    if around not in src.conditions:
+        src.conditions[around] = [
+            (text, frozenset(walked_names(part)))
+            for node in src.inside(around)
+            for part in _parts(node)
+            if not isinstance(part, (*_LOOSE, ast.Constant)) and (text := src.one_line(part))
+        ]
+    return src.conditions[around]
 
 
 def _parts(node: ast.AST) -> Iterator[ast.expr]:
@@ -159,8 +165,8 @@ def _guard(src: Source, node: ast.stmt, check: str, way: str, weight: float) -> 
 def _ways_out(src: Source, site: Site) -> list[tuple[str, float]]:
     found: dict[str, float] = {}
     assert site.function is not None
-    generator = any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(site.function))
-    for node in ast.walk(site.function):
+    generator = any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in src.inside(site.function))
+    for node in src.inside(site.function):
         text = src.one_line(node) if isinstance(node, (ast.Return, ast.Raise)) else None
         if text and text != "raise" and not (generator and text.startswith("return ")):
             found.setdefault(text, 0.9)
@@ -179,7 +185,7 @@ def _ways_out(src: Source, site: Site) -> list[tuple[str, float]]:
         )
         for rank, way in enumerate(usual[1:] if "return" not in found else usual):
             found.setdefault(way, 0.8 - 0.06 * rank)
-    for node in ast.walk(site.owner or src.tree):
+    for node in src.inside(site.owner or src.tree):
         text = src.one_line(node) if isinstance(node, ast.Raise) else None
         if text and text != "raise" and len(found) < 16:
             found.setdefault(text, 0.4)

@@ -87,7 +87,7 @@ def returns(src: Source, site: Site) -> Iterator[Edit]:
         return
     own = src.segment(node.value) if node.value is not None else ""
     options: dict[str, float] = {}
-    for inner in ast.walk(site.function):
+    for inner in src.inside(site.function):
         if isinstance(inner, ast.Return) and inner is not node and inner.value is not None:
             text = src.one_line(inner.value)
             if text:
@@ -116,7 +116,7 @@ def donors(src: Source, site: Site) -> Iterator[Edit]:
     if around is None:
         return
     pool: dict[str, float] = {}
-    for node in ast.walk(around):
+    for node in src.inside(around):
         if (
             isinstance(node, (ast.Call, ast.Attribute, ast.Subscript, ast.BinOp))
             and src.parents.get(node) is not None

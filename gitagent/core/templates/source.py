@@ -91,7 +91,15 @@ class Source:
         self._uses: dict[ast.AST | None, Uses] = {}
         self._scopes: dict[ast.AST | None, dict[str, float]] = {}
         self._own_attributes: dict[ast.ClassDef | None, Counter[str]] = {}
+        self._insides: dict[ast.AST, list[ast.AST]] = {}
+        self.conditions: dict[ast.AST, list[tuple[str, frozenset[str]]]] = {}
         self._stands_alone: dict[tuple[int, int], bool] = {}
+
+    def inside(self, node: ast.AST) -> list[ast.AST]:
+        """The node and everything in it, walked once."""
+        if node not in self._insides:
+            self._insides[node] = list(ast.walk(node))
+        return self._insides[node]
 
     # Places in the text
 

@@ -125,7 +125,7 @@ def borrowed(src: Source, site: Site) -> Iterator[Edit]:
     near, scope = set(src.near(site)), src.scope(site)
     pool: dict[str, float] = {}
     around: ast.AST = site.owner or src.tree
-    for other in ast.walk(around):
+    for other in src.inside(around):
         if (
             not isinstance(other, (ast.Expr, ast.Assign, ast.AugAssign, ast.Raise))
             or other is node
@@ -203,7 +203,7 @@ def tried(src: Source, site: Site) -> Iterator[Edit]:
     indent = src.indent(node) or ""
     kinds = [kind for kind, needs in _FAILS if any(isinstance(n, needs) for n in site.nodes)]
     ways = ["return None", "return False", "return NotImplemented", "pass"]
-    if any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in ast.walk(site.function)):
+    if any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in src.inside(site.function)):
         # What raises StopIteration inside a generator is an error (PEP 479).
         kinds = ["StopIteration", *kinds] if any(isinstance(n, ast.Call) for n in site.nodes) else kinds
         ways = ["return", "pass"]
@@ -303,7 +303,7 @@ def initialised(src: Source, site: Site) -> Iterator[Edit]:
     node = site.node
     if site.function is None or not isinstance(node, ast.stmt) or node is site.function or _is_docstring(node):
         return
-    stored = {n.id for n in ast.walk(site.function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    stored = {n.id for n in src.inside(site.function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     parameters = [
         a.arg for a in [*site.function.args.args, *site.function.args.kwonlyargs] if a.arg not in {"self", "cls"}
     ]

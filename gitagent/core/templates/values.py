@@ -123,7 +123,7 @@ def _integers(src: Source, site: Site, node: ast.Constant, value: int) -> Iterat
         if number != value:
             yield src.replace(node, str(number), weight)
     inside = site.function or src.tree
-    seen = {n.value for n in ast.walk(inside) if isinstance(n, ast.Constant) and type(n.value) is int}
+    seen = {n.value for n in src.inside(inside) if isinstance(n, ast.Constant) and type(n.value) is int}
     for number in sorted(seen - {value, value + 1, value - 1, 0, 1, -1})[:8]:
         yield src.replace(node, str(number), 0.4)
     yield src.replace(node, "None", 0.3)
