@@ -1,7 +1,7 @@
 """Proof: what the tests say of base and tip, which lines they run, and which candidates they accept."""
 
 import json
-import secrets
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -85,7 +85,7 @@ def trace(
     if start is None:
         return ()
     python, options, cwd_first = start
-    out = f"/tmp/gitagent-trace-{secrets.token_hex(8)}"
+    out = f"/tmp/gitagent-trace-{os.urandom(8).hex()}"
     selected_argv(command, tests)  # refuses ids that are options
     job = {
         "args": [*options, *tests],

@@ -1,7 +1,7 @@
 """One run of a project's tests in a workspace, told as a `TestRun`."""
 
+import os
 import re
-import secrets
 from collections.abc import Sequence
 from importlib import resources
 
@@ -59,7 +59,7 @@ def execute(
         found = workspace.run([*find, "-exec", "cat", "{}", "+"], timeout_seconds=60)
         return execution, found.output.encode("utf-8", "surrogateescape")
     stem, dot, ending = command.results.rpartition(".")
-    path = f"{stem}-{secrets.token_hex(8)}{dot}{ending}"
+    path = f"{stem}-{os.urandom(8).hex()}{dot}{ending}"
     own = [word.replace(command.results, path) for word in argv]
     execution = workspace.run(own, timeout_seconds=timeout_seconds, collect=[path])
     return execution, execution.files.get(path, b"")

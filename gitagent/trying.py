@@ -6,7 +6,7 @@ for a verdict, so that a candidate which fools the trial has won nothing.
 
 import ast
 import json
-import secrets
+import os
 import sys
 import time
 import warnings
@@ -159,7 +159,7 @@ class _Forked:
         self._workspace, self._command, self._red = workspace, command, tuple(red)
         self._originals, self._most_seconds = originals, timeout_seconds
         self._python, self._options, self._cwd_first = start
-        self._bytecode = f"gitagent-bytecode-{secrets.token_hex(8)}"
+        self._bytecode = f"gitagent-bytecode-{os.urandom(8).hex()}"
         self._base_seconds: float | None = None
         self._warm: list[str] = []
         self._sent = 0
@@ -207,7 +207,7 @@ class _Forked:
     def _send(
         self, batch: Sequence[Candidate], before: Texts, stop_after: int
     ) -> dict[tuple[str, int], dict[str, object]]:
-        word = secrets.token_hex(16)
+        word = os.urandom(16).hex()
         seconds = _BATCH_SECONDS[min(self._sent, len(_BATCH_SECONDS) - 1)]
         self._sent += 1
         job = {

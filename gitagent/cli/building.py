@@ -1,16 +1,25 @@
 """Builds the adapters a command needs, each slow import inside the function that needs it."""
 
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gitagent.adapters.git import GitBranches, GitRepository
 from gitagent.adapters.git_runs import GitRuns
 from gitagent.config import Config, load_for
-from gitagent.errors import RequestError
-from gitagent.events import Noted, Stream
+from gitagent.errors import GitagentError, RequestError
+from gitagent.events import Event, Noted, Stream, TestsStarted
 from gitagent.ports import Forge, Model, Planner, Ports, Sandbox, Worker
+from gitagent.records import Candidate, Findings, MicroTask, Plan, Request, Spending
+
+if TYPE_CHECKING:
+    from gitagent.adapters.openai_server import OpenAIServer
 
 DEVCONTAINER = ".devcontainer/devcontainer.json"
+# Importing it would take a while where it is not compiled.
+HAS_PYTEST = "import importlib.util, sys; sys.exit('no pytest' if not importlib.util.find_spec('pytest') else 0)"
 
 
 def config_for(repository: GitRepository, flags: Mapping[str, object]) -> Config:
@@ -34,18 +43,21 @@ def sandbox_for(repository: GitRepository, config: Config, stream: Stream) -> Sa
         repository=repository.directory,
         paths=entries,
         devcontainer=repository.read(container).decode("utf-8", "replace") if container else None,
-        needs=("python3", "-c", "import pytest") if any(path.endswith(".py") for path in entries) else (),
+        needs=("python3", "-c", HAS_PYTEST) if any(path.endswith(".py") for path in entries) else (),
     )
     for note in chosen.notes:
         stream(Noted(level="info", text=note))
     return chosen.sandbox
 
 
-def api_model(config: Config) -> Model | None:
-    """The model behind the configured endpoint, None if none is configured."""
+def api_model(config: Config) -> "OpenAIServer":
+    """The model behind the configured endpoint. Raises RequestError if none is set, or only half of one."""
     api = config.api
     if not api.base_url and not api.model:
-        return None
+        raise RequestError(
+            "--api needs an endpoint, and none is set. Nothing was run.",
+            hint="export GITAGENT_API_BASE_URL=… GITAGENT_API_MODEL=…",
+        )
     for name, value in (("api.base_url", api.base_url), ("api.model", api.model)):
         if not value:
             variable = "GITAGENT_" + name.replace(".", "_").upper()
@@ -58,7 +70,7 @@ def api_model(config: Config) -> Model | None:
     origin = config.origins.get("api.base_url", "")
     trusted = not origin.startswith((".gitagent.toml", "pyproject.toml"))
     key = os.environ.get(api.key_env) or os.environ.get("OPENAI_API_KEY") or ""
-    server = OpenAIServer(
+    return OpenAIServer(
         api.base_url,
         api.model,
         api_key=key if trusted else "",
@@ -67,39 +79,27 @@ def api_model(config: Config) -> Model | None:
         timeout_seconds=api.timeout_seconds,
         prices={api.model: (api.prompt_price, api.answer_price)},
     )
-    # Importing openai takes half a second; it goes on beside the first test run.
-    server.preload()
-    return server
 
 
 def ports_for(repository: GitRepository, config: Config, stream: Stream, forge: Forge) -> Ports:
-    """Everything a run needs, workers cheapest first."""
-    from gitagent.adapters.templates import TemplatesWorker
-    from gitagent.planners import ChatPlanner, LocalizerPlanner
+    """Everything a run needs, workers cheapest first.
 
-    workers: list[Worker] = []
-    planners: list[Planner] = [LocalizerPlanner(window=config.local.window)]
+    Workers and planners are loaded while the first tests run: nobody needs them before, and the run waits then.
+    """
+    workers: list[LaterWorker] = []
+    planners = [LaterPlanner("localizer", lambda: _localizer(config))]
+    preloads: list[Later[Any]] = []
     if config.templates.enabled:
-        workers.append(TemplatesWorker())
+        workers.append(LaterWorker("templates", _templates))
     if config.local.model:
-        from gitagent.adapters.llama import LlamaWorker
-
-        workers.append(
-            LlamaWorker(
-                config.local.model, window=config.local.window, listener=stream, threads=config.local.threads
-            )
-        )
+        workers.append(LaterWorker("local", lambda: _local(config, stream)))
     if config.run.mode == "api":
-        from gitagent.workers import ModelWorker
-
-        model = api_model(config)
-        if model is None:
-            raise RequestError(
-                "--api needs an endpoint, and none is set. Nothing was run.",
-                hint="export GITAGENT_API_BASE_URL=… GITAGENT_API_MODEL=…",
-            )
-        workers.append(ModelWorker(model, stream, name="api"))
-        planners.append(ChatPlanner(model, stream))
+        server = api_model(config)
+        preloads.append(Later("openai", server.preload))  # its import takes half a second
+        workers.append(LaterWorker("api", lambda: _asking(server, stream)))
+        planners.append(LaterPlanner("chat", lambda: _chat(server, stream)))
+    # A local model takes memory, so it is loaded when it is asked and not before.
+    stream.add(_BesideTests([*preloads, *planners, *(one for one in workers if one.name != "local")]))
     return Ports(
         repository=repository,
         branches=GitBranches(repository),
@@ -110,3 +110,92 @@ def ports_for(repository: GitRepository, config: Config, stream: Stream, forge: 
         planners=tuple(planners),
         stream=stream,
     )
+
+
+Made = TypeVar("Made")
+
+
+class Later(Generic[Made]):
+    """Something made when it is first needed, once, whichever thread needs it."""
+
+    def __init__(self, name: str, make: Callable[[], Made]) -> None:
+        self.name = name
+        self._make, self._lock = make, threading.Lock()
+        self._made: list[Made] = []
+
+    def made(self) -> Made:
+        """The thing itself. Raises what making it raises, each time."""
+        with self._lock:
+            if not self._made:
+                self._made.append(self._make())
+            return self._made[0]
+
+
+class LaterWorker(Later[Worker]):
+    """A worker not loaded yet."""
+
+    def candidates(self, task: MicroTask, text: str, *, limit: int) -> Iterator[Candidate]:
+        yield from self.made().candidates(task, text, limit=limit)
+
+
+class LaterPlanner(Later[Planner]):
+    """A planner not loaded yet."""
+
+    def plan(
+        self, request: Request, findings: Findings, read: Callable[[str], str | None]
+    ) -> tuple[Plan, tuple[Spending, ...]]:
+        return self.made().plan(request, findings, read)
+
+
+class _BesideTests:
+    """Hears the first tests begin, and makes things on a thread of its own then."""
+
+    def __init__(self, soon: Sequence[Later[Any]]) -> None:
+        self._soon = list(soon)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, TestsStarted) and self._soon:
+            soon, self._soon = self._soon, []
+            threading.Thread(target=self._load, args=(soon,), name="gitagent-loading", daemon=True).start()
+
+    def _load(self, soon: Sequence[Later[Any]]) -> None:
+        for one in soon:
+            with suppress(GitagentError):  # raised again, and told, where it is needed
+                one.made()
+
+
+def _templates() -> Worker:
+    from gitagent.adapters.templates import TemplatesWorker
+
+    return TemplatesWorker()
+
+
+def _localizer(config: Config) -> Planner:
+    from gitagent.planners import LocalizerPlanner
+
+    return LocalizerPlanner(window=config.local.window)
+
+
+def _local(config: Config, stream: Stream) -> Worker:
+    from gitagent.adapters.llama import LlamaWorker
+
+    local = config.local
+    return LlamaWorker(
+        local.model,
+        window=local.window,
+        listener=stream,
+        threads=local.threads or None,
+        parallel=local.candidates,
+    )
+
+
+def _asking(model: Model, stream: Stream) -> Worker:
+    from gitagent.workers import ModelWorker
+
+    return ModelWorker(model, stream, name="api")
+
+
+def _chat(model: Model, stream: Stream) -> Planner:
+    from gitagent.planners import ChatPlanner
+
+    return ChatPlanner(model, stream)

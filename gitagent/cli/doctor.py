@@ -156,8 +156,7 @@ def _api(repository: "GitRepository", config: "Config") -> Check:
     if not config.api.base_url and not config.api.model:
         mend = "export GITAGENT_API_BASE_URL=… GITAGENT_API_MODEL=…"
         return Check(name="endpoint", state="optional", says="none is set; --api needs one", mend=mend)
-    model = api_model(config)
-    assert model is not None
+    api_model(config)
     key = (
         "a key is set"
         if os.environ.get(config.api.key_env) or os.environ.get("OPENAI_API_KEY")

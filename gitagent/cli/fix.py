@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import signal
 import sys
 import time
@@ -143,7 +142,7 @@ def fix_command(
             request,
             ports,
             pipeline.Options(
-                run=time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2),
+                run=time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(2).hex(),
                 base_branch=base_branch(repository, head.branch, base),
                 limits=config.limits(),
                 sandbox_limits=config.sandbox_limits(),
