@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from importlib import resources
+from pathlib import Path
 
 from gitagent.core import results as reading
 from gitagent.core.testing import WHOLE_SUITE, selected_argv
@@ -165,4 +165,4 @@ def in_process(command: TestCommand) -> tuple[tuple[str, ...], list[str], bool] 
 
 
 def script(name: str) -> str:
-    return resources.files("gitagent.inside").joinpath(f"{name}.py").read_text("utf-8")
+    return (Path(__file__).parent / "inside" / f"{name}.py").read_text("utf-8")
