@@ -296,7 +296,8 @@ class _Run:
             raise RequestError(
                 f"{test.id} fails on base {self.request.base[:12]} ({why}), but no line of the project is under "
                 "suspicion. Nothing was committed.",
-                hint="gitagent fix --python VENV if a package is missing, else name the file in the request, or use --api",
+                hint="gitagent fix --python VENV if a package is missing, "
+                "else name the file in the request, or use --api",
             )
         if not models and not findings.red:
             raise RequestError(

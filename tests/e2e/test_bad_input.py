@@ -176,11 +176,20 @@ def test_a_pull_request_on_a_hosting_site_needs_a_word(
     calc: Project, refused: Callable[..., tuple[str, str]]
 ) -> None:
     calc.git("remote", "add", "origin", "https://github.com/o/n.git")
-    told = refused(calc, 2, "fix", "x is wrong")
+    told = refused(calc, 2, "fix", "x is wrong", env={"GITHUB_TOKEN": "t"})
     assert told == (
         "a pull request on github needs your word, and nobody can be asked here. Nothing was run.",
         "gitagent fix --yes …, or --dry-run",
     )
+
+
+def test_a_hosting_site_without_a_token(calc: Project, refused: Callable[..., tuple[str, str]]) -> None:
+    calc.git("remote", "add", "origin", "https://github.com/o/n.git")
+    env = {"GITHUB_TOKEN": "", "GH_TOKEN": "", "PATH": "/nowhere"}
+    for asking in (("x is wrong",), ("--issue", "3")):
+        error, hint = refused(calc, 7, "fix", *asking, "--yes", env=env)
+        assert error == "no token for github was found, so no pull request could be opened. Nothing was run."
+        assert hint == "export GITHUB_TOKEN=…, or gh auth login; --dry-run needs none"
 
 
 def test_an_issue_of_a_hosting_site_out_of_reach(calc: Project, refused: Callable[..., tuple[str, str]]) -> None:
