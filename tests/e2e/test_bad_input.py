@@ -194,7 +194,7 @@ def test_a_hosting_site_without_a_token(calc: Project, refused: Callable[..., tu
 
 def test_an_issue_of_a_hosting_site_out_of_reach(calc: Project, refused: Callable[..., tuple[str, str]]) -> None:
     calc.git("remote", "add", "origin", "http://127.0.0.1:9/o/n.git")
-    env = {"GITAGENT_FORGE_BASE_URL": "http://127.0.0.1:9", "GITAGENT_FORGE_NAME": "github"}
+    env = {"GITAGENT_FORGE_BASE_URL": "http://127.0.0.1:9", "GITAGENT_FORGE_NAME": "github", "GITHUB_TOKEN": "t"}
     error, hint = refused(calc, 7, "fix", "--issue", "3", "--yes", env=env)
     assert error == "issue 3: 127.0.0.1:9 cannot be reached (ConnectionError). Nothing was run."
     assert "127.0.0.1:9" in hint
