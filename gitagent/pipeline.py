@@ -267,7 +267,10 @@ class _Run:
         named = searching.files_by_words(self.request.text, self.entries)
         files = [path for path in searching.files_by_coverage(coverage, named) if not self._is_test(path)]
         texts = {path: text for path in dict.fromkeys(files[:READ_FILES]) if (text := self.read(path)) is not None}
-        for path in [path for path in texts if self._leaves_alone(path)]:
+        ran = {path for one in coverage for path in one.lines}
+        for path in [path for path in texts if self._refusal(path)]:
+            if path in ran:
+                self._leaves_alone(path)
             del texts[path]
         suspects = localizing.rank(coverage, red, texts, self.request.text, test_paths=self._is_test)
         self.emit(Located(suspects=suspects[:10]))
@@ -291,10 +294,10 @@ class _Run:
             said = test.message.rstrip().rpartition("\n")[2].removeprefix("E ") or test.outcome
             why = " ".join(said.split())[:200]
             raise RequestError(
-                f"{test.id} fails on base {self.request.base[:12]} ({why}), but no line it ran can be changed. "
-                "Nothing was committed.",
-                hint="gitagent fix --python VENV if a package is missing; "
-                "--api or a local model can work from words",
+                f"{test.id} fails on base {self.request.base[:12]} ({why}), but no line of the project is under "
+                "suspicion. Nothing was committed.",
+                hint="gitagent fix --python VENV if a package is missing, "
+                "else name the file in the request, or use --api",
             )
         if not models and not findings.red:
             raise RequestError(

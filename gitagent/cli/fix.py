@@ -107,6 +107,11 @@ def fix_command(
     head = repository.head()
     start = repository.resolve(base or commit_rev or head.oid)
     forge = forges.forge_for(repository, config)
+    if not forge.has_token and not dry_run:
+        raise ForgeError(
+            f"no token for {forge.name} was found, so no pull request could be opened. Nothing was run.",
+            hint="export GITHUB_TOKEN=…, or gh auth login; --dry-run needs none",
+        )
     if issue is not None:
         words, asked_by = forge.issue(issue)
         request = intake.request(words, source="issue", base=start, reference=str(issue), asked_by=asked_by)
@@ -126,11 +131,6 @@ def fix_command(
         words = f"Make {', '.join(tests)} pass"
         request = intake.request(words, source="test", base=start, reference=" ".join(tests))
     request = replace(request, tests=tests)
-    if not forge.has_token and not dry_run:
-        raise ForgeError(
-            f"no token for {forge.name} was found, so no pull request could be opened. Nothing was run.",
-            hint="export GITHUB_TOKEN=…, or gh auth login; --dry-run needs none",
-        )
     if forge.name != "local" and not (yes or dry_run):
         _ask_to_push(forge.name, intake.branch_of(request))
 

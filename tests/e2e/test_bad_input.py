@@ -115,9 +115,9 @@ PYTHON_HINT = 'gitagent fix --python VENV …, or --test-command "…"'
          "the tests do not run on base BASE: pytest: usage error: E   RuntimeError: boom. Nothing was committed.",
          PYTHON_HINT),
         (CALC | {"test_calc.py": "import nothing_there\n"},
-         "test_calc.py fails on base BASE (ModuleNotFoundError: No module named 'nothing_there'), but no line "
-         "it ran can be changed. Nothing was committed.",
-         "gitagent fix --python VENV if a package is missing; --api or a local model can work from words"),
+         "test_calc.py fails on base BASE (ModuleNotFoundError: No module named 'nothing_there'), but no line of the "
+            "project is under suspicion. Nothing was committed.",
+         "gitagent fix --python VENV if a package is missing, else name the file in the request, or use --api"),
         (CALC | {"calc.py": CALC["calc.py"].replace("a - b", "a + b")},
          "no test fails on base BASE, so nothing shows what is wrong without a model. Nothing was committed.",
          "gitagent fix --test NODEID names a failing test; --api or a local model can work from words"),
@@ -176,18 +176,28 @@ def test_a_pull_request_on_a_hosting_site_needs_a_word(
     calc: Project, refused: Callable[..., tuple[str, str]]
 ) -> None:
     calc.git("remote", "add", "origin", "https://github.com/o/n.git")
-    told = refused(calc, 2, "fix", "x is wrong")
+    told = refused(calc, 2, "fix", "x is wrong", env={"GITHUB_TOKEN": "t"})
     assert told == (
         "a pull request on github needs your word, and nobody can be asked here. Nothing was run.",
         "gitagent fix --yes …, or --dry-run",
     )
 
 
+def test_a_hosting_site_without_a_token(calc: Project, refused: Callable[..., tuple[str, str]]) -> None:
+    calc.git("remote", "add", "origin", "https://github.com/o/n.git")
+    env = {"GITHUB_TOKEN": "", "GH_TOKEN": "", "PATH": "/nowhere"}
+    for asking in (("x is wrong",), ("--issue", "3")):
+        error, hint = refused(calc, 7, "fix", *asking, "--yes", env=env)
+        assert error == "no token for github was found, so no pull request could be opened. Nothing was run."
+        assert hint == "export GITHUB_TOKEN=…, or gh auth login; --dry-run needs none"
+
+
 def test_an_issue_of_a_hosting_site_out_of_reach(calc: Project, refused: Callable[..., tuple[str, str]]) -> None:
     calc.git("remote", "add", "origin", "http://127.0.0.1:9/o/n.git")
-    env = {"GITAGENT_FORGE_BASE_URL": "http://127.0.0.1:9", "GITAGENT_FORGE_NAME": "github"}
-    told = refused(calc, 7, "fix", "--issue", "3", "--yes", env=env)
-    assert told == ("issue 3: 127.0.0.1:9 cannot be reached (ConnectionError)", "ping 127.0.0.1:9")
+    env = {"GITAGENT_FORGE_BASE_URL": "http://127.0.0.1:9", "GITAGENT_FORGE_NAME": "github", "GITHUB_TOKEN": "t"}
+    error, hint = refused(calc, 7, "fix", "--issue", "3", "--yes", env=env)
+    assert error == "issue 3: 127.0.0.1:9 cannot be reached (ConnectionError). Nothing was run."
+    assert "127.0.0.1:9" in hint
 
 
 def branch_of(text: str) -> str:
@@ -288,4 +298,4 @@ def test_a_file_that_is_not_utf_8_is_left_alone_and_named(
     done = calc.gitagent("fix", "add is wrong")
     assert untouched(calc.root) == before
     assert done.code == 2 and "! calc.py is not UTF-8 and was left alone" in done.err
-    assert "no line it ran can be changed" in done.told[0]
+    assert "no line of the project is under suspicion" in done.told[0]
