@@ -94,6 +94,7 @@ class _Run:
         self.pull: PullRequest | None = None
         self.suite: TestRun | None = None
         self.not_done: list[str] = []
+        self.still_red: tuple[str, ...] = ()
         self.unfinished: dict[str, str] = {}
         self._red_names: tuple[str, ...] = ()
         self._texts: dict[str, str | None] = {}
@@ -213,7 +214,14 @@ class _Run:
             wanted=self.options.candidates,
             timeout_seconds=self.options.sandbox_limits.timeout_seconds,
         )
-        return self._solve(scratch, search, findings, command)
+        stopped: GitagentError | None = None
+        try:
+            stopped = self._solve(scratch, search, findings, command)
+        except searching.OutOfBudget as limit:
+            self._left_out(str(limit))
+        if not self.changes and search.partial:
+            self._in_steps(scratch, search, command)
+        return stopped
 
     def _not_done(self) -> list[str]:
         return [*self.unfinished.values(), *self.not_done]
@@ -264,7 +272,14 @@ class _Run:
             traced = () if whole else tuple(dict.fromkeys(result.id.split("::")[0] for result in red))
             seconds = min(self._timeout(), 30 + 20 * base_run.seconds)
             coverage = proving.trace(workspace, command, tests=traced, timeout_seconds=seconds)
-        named = searching.files_by_words(self.request.text, self.entries)
+            coverage = searching.about(coverage, self._red_names)
+        of_tests = dict.fromkeys(result.id.split("::")[0] for result in red)
+        tests = {path: text for path in of_tests if (text := self.read(path)) is not None}
+        # A test may start what it tests as a script, which no coverage sees: its own words lead there.
+        words = [self.request.text, *(localizing.test_source(result.id, tests) for result in red)]
+        named = [
+            path for path in searching.files_by_words("\n".join(words), self.entries) if not self._is_test(path)
+        ]
         files = [path for path in searching.files_by_coverage(coverage, named) if not self._is_test(path)]
         texts = {path: text for path in dict.fromkeys(files[:READ_FILES]) if (text := self.read(path)) is not None}
         ran = {path for one in coverage for path in one.lines}
@@ -272,7 +287,9 @@ class _Run:
             if path in ran:
                 self._leaves_alone(path)
             del texts[path]
-        suspects = localizing.rank(coverage, red, texts, self.request.text, test_paths=self._is_test)
+        suspects = localizing.rank(
+            coverage, red, {**tests, **texts}, self.request.text, test_paths=self._is_test
+        )
         self.emit(Located(suspects=suspects[:10]))
         best = dict.fromkeys([s.path for s in suspects] + list(texts))
         sizes = {path: text.count("\n") for path, text in texts.items()}
@@ -388,6 +405,28 @@ class _Run:
                 self._commit(scratch, tasks[survivor.task], survivor, _counted(verdict))
                 return True
         return False
+
+    def _in_steps(self, scratch: Scratch, search: searching.Search, command: TestCommand) -> None:
+        """Where no one edit was enough: edits that turn some of the red tests green, committed one by one."""
+        assert self.plan is not None
+        tasks = {task.id: task for task in self.plan.tasks}
+        wanted, green = self._red_names, set[str]()
+        self.emit(Noted(level="info", text=f"no one edit turns all {len(wanted)} red tests green; one by one"))
+        for trial in searching.steps(search.partial):
+            changed, gained = trial.candidate.texts, set(trial.passed) & set(wanted)
+            if gained <= green or changed.keys() & self.current.keys():
+                continue
+            self._red_names = tuple(test for test in wanted if test in green | gained)
+            verdict = self._certify(scratch, {**self.current, **changed}, command)
+            if verdict.state == "passed":
+                self.verdict = verdict
+                self._commit(scratch, tasks[trial.candidate.task], trial.candidate, _counted(verdict))
+                green |= gained
+        self._red_names = wanted
+        flaky = self.verdict.flaky if self.verdict else ()
+        self.still_red = tuple(test for test in wanted if test not in green and test not in flaky)
+        for test in self.still_red if green else ():
+            self._left_out(f"{test} still fails, as it did on base")
 
     def _all(
         self, scratch: Scratch, plan: Plan, search: searching.Search, workers: list[Worker], command: TestCommand
@@ -539,10 +578,12 @@ class _Run:
                 raise error
             why = self._not_done()[-1] if self._not_done() else "no candidate turned the red tests green"
             return "nothing", f"{why}; {self.budget.tried} candidates tried"
-        proven = self.verdict is not None and self.verdict.state == "passed"
+        proven = self.verdict is not None and self.verdict.state == "passed" and not self.still_red
         reason = (
             self.verdict.reason if self.verdict else "; ".join(self._not_done()[-1:]) or "no tests were run on it"
         )
+        if self.still_red:
+            reason += f"; {len(self.still_red)} of the {len(self._red_names)} red tests still fail"
         if self.options.dry_run:
             return ("proven" if proven else "unproven"), reason
         body = messages.pull_body(

@@ -98,7 +98,10 @@ class Budget:
 
 
 class Search:
-    """One warm workspace and the tests that must turn green in it."""
+    """One warm workspace and the tests that must turn green in it.
+
+    `partial` are trials of templates that turned some of the red tests green, in the order they were tried.
+    """
 
     def __init__(
         self,
@@ -117,6 +120,7 @@ class Search:
         self._wanted, self._timeout = wanted, timeout_seconds
         self._seen: set[bytes] = set()
         self._number = 0
+        self.partial: list[proving.Trial] = []
         self._end: OutOfBudget | None = None
 
     def templates(self, worker: Worker, plan: Plan, limit: int) -> Iterator[Candidate]:
@@ -132,6 +136,8 @@ class Search:
         found = since = 0
         for trial in self._trials(merged, limit, stop_after=SURVIVORS):
             since += bool(found)
+            if trial.passed and trial.failed:
+                self.partial.append(trial)
             if trial.state == "passed":
                 found += 1
                 if _size(trial.candidate) <= SMALL:
@@ -329,6 +335,25 @@ def is_pointed(findings: Findings) -> bool:
         return False
     top = findings.suspects[0].score
     return len({suspect.path for suspect in findings.suspects if suspect.score > 0.9 * top}) <= 2
+
+
+def steps(trials: Sequence[proving.Trial]) -> Iterator[proving.Trial]:
+    """Trials that turned some red tests green, one after the other: the most tests first, then the smallest.
+
+    Of those that turn the same tests, only the first few are worth a look.
+    """
+    tried: Counter[frozenset[str]] = Counter()
+    for trial in sorted(trials, key=lambda one: (-len(one.passed), _size(one.candidate), -one.candidate.score)):
+        tests = frozenset(trial.passed)
+        tried[tests] += 1
+        if tried[tests] <= SURVIVORS:
+            yield trial
+
+
+def about(coverage: Sequence[Coverage], red: Collection[str]) -> tuple[Coverage, ...]:
+    """The coverage without tests that fail too, but are not the ones to be mended: they tell of other bugs."""
+    kept = tuple(one for one in coverage if not one.test or one.outcome not in ("failed", "error") or one.test in red)
+    return kept if any(one.test in red for one in kept) else tuple(coverage)
 
 
 def files_by_coverage(coverage: Sequence[Coverage], named: Sequence[str]) -> tuple[str, ...]:

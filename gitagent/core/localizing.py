@@ -134,7 +134,7 @@ def _parse(text: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():  # odd escapes in a string are not our reader's business
             warnings.simplefilter("ignore")
-            return ast.parse(text)
+            return ast.parse(text.encode("utf-8", "surrogateescape"))  # bytes: the file may declare its encoding
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -265,6 +265,7 @@ def _named(
 ) -> dict[tuple[str, Span], float]:
     """Functions (or their classes) that the request, the failing lines, the tests or their names mention."""
     words: dict[str, float] = {}
+    started: set[str] = set()
 
     def told(found: Collection[str], worth: float) -> None:
         for word in found:
@@ -277,7 +278,9 @@ def _named(
         failing = "\n".join(line for line in message.split("\n") if line.startswith((">", "E")))
         told(_CALL.findall(failing), 1.0)
         told(_CALL.findall(message), 0.5)
-        told(_CALL.findall(_test_source(result.id, texts)), 0.7)
+        source = test_source(result.id, texts)
+        told(_CALL.findall(source), 0.7)
+        started |= {path for path in files if re.search(rf"[\"'/ ]{re.escape(path.rsplit('/', 1)[-1])}\b", source)}
         told(_WORD.findall(result.id.rsplit("::", 1)[-1].split("[")[0].removeprefix("test_")), 0.6)
     parts = Counter(part for word in words for part in (word.lower(), word.lower().strip("_")))
     found: dict[tuple[str, Span], float] = {}
@@ -291,12 +294,14 @@ def _named(
                 worth = 0.5
             if not worth and owners and owners[-1] in words:
                 worth = 0.3
+            if not worth and path in started:
+                worth = 0.3
             if worth:
                 found[path, span] = worth
     return found
 
 
-def _test_source(test: str, texts: Mapping[str, str]) -> str:
+def test_source(test: str, texts: Mapping[str, str]) -> str:
     """The text of the test function an id names (`path::Class::test[case]`), or "" if it is not at hand."""
     path, _, rest = test.partition("::")
     text = texts.get(path, "")

@@ -160,3 +160,22 @@ def test_no_message_or_request_breaks_it(message: str, request: str) -> None:
     found = rank([ran("a", "failed", {7})], [failed(message)], {"shop.py": SHOP}, request)
     assert all(0 < suspect.score <= 1 for suspect in found)
     assert list(found) == sorted(found, key=lambda s: (-s.score, s.path, s.line))
+
+
+def test_a_script_that_the_failing_test_starts_is_suspected_without_coverage() -> None:
+    texts = {
+        "tests/test_all.py": 'def test_script():\n    assert run(["./shout.py", "a"]) == "A"\n',
+        "shout.py": "def louder(words):\n    return words.lower()\n",
+        "other.py": "def other(words):\n    return words\n",
+    }
+    red = [TestResult(id="tests/test_all.py::test_script", outcome="failed", message="E   assert 'a' == 'A'")]
+    found = rank((), red, texts, "Make it pass", test_paths=["tests/test_all.py"])
+    assert found and {suspect.path for suspect in found} == {"shout.py"}
+
+
+def test_lines_of_a_file_in_its_own_declared_encoding_are_ranked() -> None:
+    data = b'# -*- coding: latin-1 -*-\nNAME = "caf\xe9"\n\n\ndef price(n):\n    return 3 + n\n'
+    texts = {"cafe.py": data.decode("utf-8", "surrogateescape")}
+    coverage = [Coverage(test="t.py::t", outcome="failed", lines={"cafe.py": frozenset({6})})]
+    red = [TestResult(id="t.py::t", outcome="failed")]
+    assert rank(coverage, red, texts, "price is wrong")[0].line == 6
