@@ -17,7 +17,7 @@ from gitagent.adapters.llama.engine import resident_bytes
 from gitagent.adapters.llama.resident import fastest_threads, release
 from gitagent.core.grammar import Bounds
 from gitagent.errors import DiffError, ModelError
-from gitagent.events import Event, PromptBuilt, StepStarted
+from gitagent.events import Event, ModelReplied, PromptBuilt, StepStarted
 from gitagent.records import Candidate, Message, MicroTask
 from tests.gguf_maker import write_model
 
@@ -158,10 +158,13 @@ def test_no_more_candidates_come_than_were_asked_for(model_path: str) -> None:
 def test_the_prompt_is_counted_and_told_before_anything_is_sampled(model_path: str) -> None:
     events: list[Event] = []
     release()
-    next(worker_of(model_path, listener=events.append).candidates(task_of(SOURCE), SOURCE, limit=1))
-    loading, built = events
+    (one,) = worker_of(model_path, listener=events.append).candidates(task_of(SOURCE), SOURCE, limit=1)
+    loading, built, replied = events
     assert isinstance(loading, StepStarted)
     assert isinstance(built, PromptBuilt)
+    assert isinstance(replied, ModelReplied)
+    assert replied.spending == one.spending
+    assert replied.spending.worker == "local"
     assert built.prompt_tokens + built.answer_tokens <= built.window == 2048
 
 

@@ -45,9 +45,9 @@ def archive(package: str, version: str, cache: Path) -> Path:
         fetched = cache / f"{package}-{version}.part"
         shutil.rmtree(fetched, ignore_errors=True)
         fetched.mkdir(parents=True)
-        # Build isolation would fetch the build backend of each; those in use are in the extra `dev`.
+        # pip asks the archive's own build backend for its name, and fetches that backend for it.
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
-        command += ["--no-build-isolation", "--dest", str(fetched), f"{package}=={version}"]
+        command += ["--dest", str(fetched), f"{package}=={version}"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         found = list(fetched.glob("*.tar.gz"))
         if done.returncode or len(found) != 1:

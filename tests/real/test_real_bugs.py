@@ -70,6 +70,8 @@ def test_a_real_bug_is_mended_with_no_model(bug: Bug, tmp_path: Path, untouched:
     try:
         root = repository(bug, CACHE, tmp_path)
     except Unreachable as reason:
+        if os.environ.get("GITAGENT_REQUIRE_PACKAGES") == "1":
+            raise
         pytest.skip(str(reason))
     before = untouched(root)
     command = [sys.executable, "-m", "gitagent", "fix", "--test", bug.node_id, "--repo", str(root)]
