@@ -92,9 +92,16 @@ def test_a_local_model_is_named_with_its_size(tested: Path, monkeypatch: pytest.
     assert "1 MiB, window 4096" in checks(tested)["local"]["says"]
 
 
-def test_a_hosting_site_is_named(tested: Path, git: Git) -> None:
+def test_a_hosting_site_is_named_and_so_is_a_missing_token(
+    tested: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
     git(tested, "remote", "add", "origin", "https://github.com/o/n.git")
+    monkeypatch.setenv("GITHUB_TOKEN", "t")
     assert checks(tested)["forge"]["says"].startswith("github")
+    for name in ("GITHUB_TOKEN", "GH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")  # where no `gh` can tell one
+    assert checks(tested, code=1)["forge"]["mend"] == "export GITHUB_TOKEN=…, or gh auth login"
 
 
 def test_the_interpreter_of_the_tests_is_named(tested: Path, monkeypatch: pytest.MonkeyPatch) -> None:
