@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gitagent.core import diffs, microtasks
-from gitagent.core.microtasks.outlines import lines_of
+from gitagent.core.texts import lines_of
 from gitagent.core.replies import without_thoughts
 from gitagent.errors import DiffError
 from gitagent.events import ModelReplied, PromptBuilt
