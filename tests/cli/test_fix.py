@@ -63,7 +63,9 @@ def test_on_a_terminal_one_is_asked_before_anything_is_pushed(tmp_path: Path, an
     project = made(tmp_path / "project", tmp_path / "temporary", CALC)
     project.git("remote", "add", "origin", "https://github.com/o/n.git")
     ours, theirs = pty.openpty()
-    env = project.environment({"GITHUB_TOKEN": "t", "GITAGENT_SANDBOX_BACKEND": "docker", "DOCKER_HOST": "unix:///nowhere"})
+    env = project.environment(
+        {"GITHUB_TOKEN": "t", "GITAGENT_SANDBOX_BACKEND": "docker", "DOCKER_HOST": "unix:///nowhere"}
+    )
     with subprocess.Popen(
         [sys.executable, "-m", "gitagent", "fix", "add is wrong", "--image", "x:1"],
         cwd=project.root, env=env, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
