@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from gitagent import proving, saving, searching
-from gitagent.core import intake, localizing, messages, routing, testing, verdicts
+from gitagent import certifying, proving, saving, searching
+from gitagent.core import intake, localizing, messages, routing, testing
 from gitagent.errors import GitagentError, ModelError, RepositoryError, RequestError
 from gitagent.events import (
     Committed,
@@ -22,9 +22,6 @@ from gitagent.events import (
     RunFinished,
     RunStarted,
     StepStarted,
-    TestsFinished,
-    TestsStarted,
-    VerdictReached,
 )
 from gitagent.ports import Planner, Ports, Scratch, Worker, Workspace
 from gitagent.records import (
@@ -92,9 +89,9 @@ class _Run:
         self.plan: Plan | None = None
         self.verdict: Verdict | None = None
         self.pull: PullRequest | None = None
-        self.suite: TestRun | None = None
         self.not_done: list[str] = []
         self.still_red: tuple[str, ...] = ()
+        self.refused = "no candidate turned the red tests green"
         self.unfinished: dict[str, str] = {}
         self._red_names: tuple[str, ...] = ()
         self._texts: dict[str, str | None] = {}
@@ -194,16 +191,18 @@ class _Run:
 
     def _within(self, workspace: Workspace, scratch: Scratch, command: TestCommand) -> GitagentError | None:
         """Look, then solve, in one warm workspace; the error that stopped a model, if any."""
-        base_run = self._tests(workspace, command, "base", self.request.tests)
+        certifier = certifying.Certifier(
+            self.ports, self.request, command, self.workspaces, self.budget, self.options.sandbox_limits
+        )
+        base_run = certifier.tests(workspace, "base", self.request.tests)
         if self.request.tests and base_run.state == "inconclusive" and base_run.exit_code is not None:
             # A name that is no path, or no test at all: the whole suite knows which are meant, or come near.
-            base_run = self._tests(workspace, command, "base", ())
-            self.suite = base_run
+            base_run = certifier.suite = certifier.tests(workspace, "base")
         if not self.request.tests:
-            self.suite = base_run
+            certifier.suite = base_run
         red = self._red(base_run)
         self.workspaces.prepare()  # for the certificate; there is time while tests run and models think
-        findings = self._findings(workspace, command, base_run, red)
+        findings = self._findings(workspace, certifier, base_run, red)
         search = searching.Search(
             workspace=workspace,
             command=command,
@@ -216,11 +215,11 @@ class _Run:
         )
         stopped: GitagentError | None = None
         try:
-            stopped = self._solve(scratch, search, findings, command)
+            stopped = self._solve(scratch, search, findings, certifier)
         except searching.OutOfBudget as limit:
             self._left_out(str(limit))
         if not self.changes and search.partial:
-            self._in_steps(scratch, search, command)
+            self._in_steps(scratch, search, certifier)
         return stopped
 
     def _not_done(self) -> list[str]:
@@ -262,7 +261,7 @@ class _Run:
         return tuple(by_id.get(name, TestResult(id=name, outcome="failed")) for name in self._red_names)
 
     def _findings(
-        self, workspace: Workspace, command: TestCommand, base_run: TestRun, red: tuple[TestResult, ...]
+        self, workspace: Workspace, certifier: certifying.Certifier, base_run: TestRun, red: tuple[TestResult, ...]
     ) -> Findings:
         self.emit(StepStarted(step="locate", detail=f"{len(red)} red tests"))
         coverage: tuple[Coverage, ...] = ()
@@ -270,8 +269,8 @@ class _Run:
             # The whole suite tells lines apart best; where it is slow, or was not run, the red tests' files do.
             whole = base_run.seconds < TRACED_SECONDS and not self.request.tests
             traced = () if whole else tuple(dict.fromkeys(result.id.split("::")[0] for result in red))
-            seconds = min(self._timeout(), 30 + 20 * base_run.seconds)
-            coverage = proving.trace(workspace, command, tests=traced, timeout_seconds=seconds)
+            seconds = min(certifier.timeout_seconds, 30 + 20 * base_run.seconds)
+            coverage = proving.trace(workspace, certifier.command, tests=traced, timeout_seconds=seconds)
             coverage = searching.about(coverage, self._red_names)
         of_tests = dict.fromkeys(result.id.split("::")[0] for result in red)
         tests = {path: text for path in of_tests if (text := self.read(path)) is not None}
@@ -287,9 +286,7 @@ class _Run:
             if path in ran:
                 self._leaves_alone(path)
             del texts[path]
-        suspects = localizing.rank(
-            coverage, red, {**tests, **texts}, self.request.text, test_paths=self._is_test
-        )
+        suspects = localizing.rank(coverage, red, {**tests, **texts}, self.request.text, test_paths=self._is_test)
         self.emit(Located(suspects=suspects[:10]))
         best = dict.fromkeys([s.path for s in suspects] + list(texts))
         sizes = {path: text.count("\n") for path, text in texts.items()}
@@ -301,13 +298,19 @@ class _Run:
     # -- solving -----------------------------------------------------------------------------------------
 
     def _solve(
-        self, scratch: Scratch, search: searching.Search, findings: Findings, command: TestCommand
+        self, scratch: Scratch, search: searching.Search, findings: Findings, certifier: certifying.Certifier
     ) -> GitagentError | None:
         """Cheapest workers first, up only when the tests say so; the error that stopped a model, if any."""
         templates = [worker for worker in self.ports.workers if worker.name == "templates"]
         models = [worker for worker in self.ports.workers if worker.name != "templates"]
         if not models and findings.red and not findings.suspects:
             test = findings.red[0]
+            if certifier.command.runner not in ("pytest", "unittest", "custom"):
+                raise RequestError(
+                    f"{test.id} fails on base {self.request.base[:12]}, and repair patterns know Python only. "
+                    "Nothing was committed.",
+                    hint="gitagent fix --api … or gitagent models list: a model can work on any language",
+                )
             said = test.message.rstrip().rpartition("\n")[2].removeprefix("E ") or test.outcome
             why = " ".join(said.split())[:200]
             raise RequestError(
@@ -335,13 +338,13 @@ class _Run:
         if plan is not None:
             limit = self.options.template_candidates if models else self.options.limits.candidates
             for worker in templates:
-                if self._any(scratch, plan, search.templates(worker, plan, limit), command):
+                if self._any(scratch, plan, search.templates(worker, plan, limit), certifier):
                     return None
                 self.budget.check()
             asked = models if not chats or searching.is_pointed(findings) else models[:-1]
             for worker in asked:
                 try:
-                    if self._any(scratch, plan, search.model(worker, plan), command):
+                    if self._any(scratch, plan, search.model(worker, plan), certifier):
                         return None
                 except ModelError as error:
                     stopped = error
@@ -353,7 +356,7 @@ class _Run:
             return stopped  # the planner would ask the same endpoint
         for planner in chats or ([localizer] if models and not findings.red else []):
             try:
-                if self._all(scratch, self._planned(planner, findings), search, models, command):
+                if self._all(scratch, self._planned(planner, findings), search, models, certifier):
                     return None
             except ModelError as error:
                 stopped = error
@@ -395,18 +398,23 @@ class _Run:
         text = self.text(path) or ""
         return "is not UTF-8" if any("\udc80" <= char <= "\udcff" for char in text) else ""
 
-    def _any(self, scratch: Scratch, plan: Plan, survivors: Iterable[Candidate], command: TestCommand) -> bool:
+    def _any(
+        self, scratch: Scratch, plan: Plan, survivors: Iterable[Candidate], certifier: certifying.Certifier
+    ) -> bool:
         """Commit the first survivor that the whole suite accepts too."""
         tasks = {task.id: task for task in plan.tasks}
         for survivor in survivors:
-            verdict = self._certify(scratch, dict(survivor.texts), command)
+            verdict = certifier.certify(scratch, dict(survivor.texts), self._red_names)
             if verdict.state == "passed":
                 self.verdict = verdict
                 self._commit(scratch, tasks[survivor.task], survivor, _counted(verdict))
                 return True
+            self.refused = (
+                f"candidates turned the red tests green, but the verdict was {verdict.state}: {verdict.reason}"
+            )
         return False
 
-    def _in_steps(self, scratch: Scratch, search: searching.Search, command: TestCommand) -> None:
+    def _in_steps(self, scratch: Scratch, search: searching.Search, certifier: certifying.Certifier) -> None:
         """Where no one edit was enough: edits that turn some of the red tests green, committed one by one."""
         assert self.plan is not None
         tasks = {task.id: task for task in self.plan.tasks}
@@ -416,20 +424,24 @@ class _Run:
             changed, gained = trial.candidate.texts, set(trial.passed) & set(wanted)
             if gained <= green or changed.keys() & self.current.keys():
                 continue
-            self._red_names = tuple(test for test in wanted if test in green | gained)
-            verdict = self._certify(scratch, {**self.current, **changed}, command)
+            goal = tuple(test for test in wanted if test in green | gained)
+            verdict = certifier.certify(scratch, {**self.current, **changed}, goal)
             if verdict.state == "passed":
                 self.verdict = verdict
                 self._commit(scratch, tasks[trial.candidate.task], trial.candidate, _counted(verdict))
                 green |= gained
-        self._red_names = wanted
         flaky = self.verdict.flaky if self.verdict else ()
         self.still_red = tuple(test for test in wanted if test not in green and test not in flaky)
         for test in self.still_red if green else ():
             self._left_out(f"{test} still fails, as it did on base")
 
     def _all(
-        self, scratch: Scratch, plan: Plan, search: searching.Search, workers: list[Worker], command: TestCommand
+        self,
+        scratch: Scratch,
+        plan: Plan,
+        search: searching.Search,
+        workers: list[Worker],
+        certifier: certifying.Certifier,
     ) -> bool:
         """Commit every task of the plan in dependency order, then ask the whole suite; mend what it names."""
         tasks: list[MicroTask] = list(searching.in_order(plan.tasks))
@@ -443,7 +455,7 @@ class _Run:
                 return False
             if attempt > 1 and not any(changed):
                 return True  # the verdict on this tree is known
-            self.verdict = self._certify(scratch, self.current, command)
+            self.verdict = certifier.certify(scratch, self.current, self._red_names)
             if self.verdict.state != "failed" or attempt == self.options.limits.attempts:
                 return True
             told = searching.failures(self.verdict)
@@ -491,78 +503,6 @@ class _Run:
         )
         self._save(self._report("nothing", "under way"))
 
-    # -- proving -----------------------------------------------------------------------------------------
-
-    def _certify(self, scratch: Scratch, texts: Mapping[str, str | None], command: TestCommand) -> Verdict:
-        """The whole suite on base and on the changed tree, each in a fresh sandbox and interpreter."""
-        if self.suite is None:
-            with self.workspaces.fresh() as fresh:
-                self.suite = self._tests(fresh, command, "base", ())
-        base, red, scope = self.suite, self._red_names, tuple[str, ...]()
-        if base.state == "inconclusive" or any(verdicts.outcome_of(base, test) is None for test in red):
-            # The suite as a whole cannot speak; the files of the red tests can, and the reason says so.
-            scope = tuple(dict.fromkeys(name.split("::")[0] for name in red))
-            with self.workspaces.fresh() as fresh:
-                base = self._tests(fresh, command, "base", scope)
-        with self.workspaces.fresh() as fresh:
-            fresh.write(texts)
-            tip = self._tests(fresh, command, "tip", scope, tree=scratch.tree_of(texts))
-            doubtful = tuple(dict.fromkeys([*red, *verdicts.judge(base, tip, red=red).pass_to_fail]))
-
-            def again(where: str) -> TestRun:
-                if where == "tip":
-                    return self._tests(fresh, command, where, doubtful, tree=tip.tree)
-                with self.workspaces.fresh() as untouched:
-                    return self._tests(untouched, command, where, doubtful)
-
-            self.workspaces.prepare()  # for the second run on base
-
-            verdict = proving.verdict(base, tip, red=red, rerun=again)
-        if scope and self.suite.state == "inconclusive":
-            verdict = replace(verdict, reason=f"{verdict.reason}; only {', '.join(scope)}: {self.suite.reason}")
-        self.emit(
-            VerdictReached(
-                state=verdict.state,
-                reason=verdict.reason,
-                fail_to_pass=verdict.fail_to_pass,
-                pass_to_fail=verdict.pass_to_fail,
-                pass_to_pass=len(verdict.pass_to_pass),
-                flaky=verdict.flaky,
-            )
-        )
-        return verdict
-
-    def _tests(
-        self, workspace: Workspace, command: TestCommand, where: str, tests: tuple[str, ...], *, tree: str = ""
-    ) -> TestRun:
-        sandbox = self.ports.sandbox.identity()
-        self.emit(TestsStarted(where=where, argv=command.argv, sandbox=sandbox, tests=len(tests)))
-        run = proving.run_tests(
-            workspace,
-            command,
-            tests=tests,
-            tree=tree or self.ports.repository.tree(self.request.base),
-            sandbox=sandbox,
-            timeout_seconds=self._timeout(),
-        )
-        self.emit(
-            TestsFinished(
-                where=where,
-                state=run.state,
-                passed=len(run.having("passed")),
-                failed=len(run.having("failed", "error")),
-                skipped=len(run.having("skipped")),
-                reason=run.reason,
-                took_seconds=round(run.seconds, 3),
-            )
-        )
-        if run.exit_code is None:
-            self.budget.check()  # stopped by the run's limit, not by its own: that says nothing about the tests
-        return run
-
-    def _timeout(self) -> float:
-        return self.budget.cap(self.options.sandbox_limits.timeout_seconds)
-
     def _open(self) -> AbstractContextManager[Workspace]:
         """A sandbox holding the base tree."""
         return self.ports.sandbox.open(
@@ -576,14 +516,15 @@ class _Run:
         if not self.changes:
             if error is not None:
                 raise error
-            why = self._not_done()[-1] if self._not_done() else "no candidate turned the red tests green"
+            why = self._not_done()[-1] if self._not_done() else self.refused
             return "nothing", f"{why}; {self.budget.tried} candidates tried"
         proven = self.verdict is not None and self.verdict.state == "passed" and not self.still_red
         reason = (
             self.verdict.reason if self.verdict else "; ".join(self._not_done()[-1:]) or "no tests were run on it"
         )
         if self.still_red:
-            reason += f"; {len(self.still_red)} of the {len(self._red_names)} red tests still fail"
+            count = len(self.still_red)
+            reason += f"; {count} of the {len(self._red_names)} red tests still fail{'s' if count == 1 else ''}"
         if self.options.dry_run:
             return ("proven" if proven else "unproven"), reason
         body = messages.pull_body(

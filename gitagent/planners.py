@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from gitagent.core import microtasks, planning
 from gitagent.core.microtasks import outlines
 from gitagent.core.replies import read_object
+from gitagent.core.texts import lines_of
 from gitagent.errors import ModelError, RequestError
 from gitagent.events import ModelReplied, PromptBuilt, ReplyRefused
 from gitagent.ports import Listener, Model
@@ -55,7 +56,7 @@ class LocalizerPlanner:
                 )
             except RequestError:
                 continue  # one endless line: nothing to ask about there
-            last = first + len(outlines.lines_of(excerpt)) - 1
+            last = first + len(lines_of(excerpt)) - 1
             if any((task.path, task.first_line, task.excerpt) == (path, first, excerpt) for task in tasks):
                 continue
             inside = tuple(item for item in findings.suspects if item.path == path and first <= item.line <= last)
@@ -202,7 +203,7 @@ class ChatPlanner:
             text = read(step.path) or ""
             room = window - answer_tokens - SCAFFOLD - self._size(step.instruction)
             first, excerpt = self._excerpt(step, text, findings, room)
-            last = first + len(outlines.lines_of(excerpt)) - 1
+            last = first + len(lines_of(excerpt)) - 1
             task = MicroTask(
                 id=step.id,
                 path=step.path,
@@ -233,9 +234,9 @@ class ChatPlanner:
             )
         except RequestError as problem:
             raise ModelError(str(problem)) from problem
-        own = outlines.lines_of(text)
+        own = lines_of(text)
         last = min(max(lines, default=0), len(own))
-        if last < first + len(outlines.lines_of(excerpt)):
+        if last < first + len(lines_of(excerpt)):
             return first, excerpt
         inside = [
             item.line for item in findings.suspects if item.path == step.path and lines[0] <= item.line <= last
@@ -302,7 +303,7 @@ def _failing(findings: Findings, read: Read) -> tuple[Note, ...]:
                 continue
             span = outlines.named(outlines.outline(path, text), name)
             if span is not None:
-                source = "".join(outlines.lines_of(text)[span.first_line - 1 : span.last_line])
+                source = "".join(lines_of(text)[span.first_line - 1 : span.last_line])
                 notes.append(Note(title=f"Source of that test, {path}", text=source, priority=2))
             break
     return tuple(notes)
@@ -325,7 +326,7 @@ def _surroundings(path: str, text: str, first: int, excerpt: str, read: Read) ->
                 continue
             span = outlines.named(outlines.outline(place, other), name)
             if span is not None:
-                heads.append(f"# {place}\n{outlines.header(outlines.lines_of(other), span)}")
+                heads.append(f"# {place}\n{outlines.header(lines_of(other), span)}")
             break
     if heads:
         notes.append(Note(title="What it calls", text="\n".join(heads), priority=5))

@@ -352,7 +352,9 @@ def steps(trials: Sequence[proving.Trial]) -> Iterator[proving.Trial]:
 
 def about(coverage: Sequence[Coverage], red: Collection[str]) -> tuple[Coverage, ...]:
     """The coverage without tests that fail too, but are not the ones to be mended: they tell of other bugs."""
-    kept = tuple(one for one in coverage if not one.test or one.outcome not in ("failed", "error") or one.test in red)
+    kept = tuple(
+        one for one in coverage if not one.test or one.outcome not in ("failed", "error") or one.test in red
+    )
     return kept if any(one.test in red for one in kept) else tuple(coverage)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gitagent.core import diffs, microtasks
-from gitagent.core.microtasks.outlines import lines_of
 from gitagent.core.replies import without_thoughts
+from gitagent.core.texts import lines_of
 from gitagent.errors import DiffError
 from gitagent.events import ModelReplied, PromptBuilt
 from gitagent.ports import Listener, Model

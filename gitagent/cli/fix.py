@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import time
@@ -164,7 +165,7 @@ def fix_command(
             click.echo(f"hint: git log -p {head.oid[:12]}..{report.commits[-1].branch}", err=True)
         ctx.exit(128 + (signals[0] if signals else signal.SIGINT))
     if not as_json:
-        _next_steps(report.pull.number if report.pull else 0, report.run, forge.name)
+        _next_steps(report.pull.number if report.pull else 0, report.run, forge.name, repo)
     ctx.exit(0 if report.state == "proven" else 1)
 
 
@@ -207,7 +208,9 @@ def _ask_to_push(forge: str, branch: str) -> None:
     )
 
 
-def _next_steps(number: int, run: str, forge: str) -> None:
+def _next_steps(number: int, run: str, forge: str, repo: str) -> None:
+    there = "" if repo == "." else f" --repo {shlex.quote(repo)}"
     if number and forge == "local":
-        click.echo(f"\nlook:   gitagent pr diff {number}\naccept: gitagent pr merge {number}", err=True)
-    click.echo(f"{'' if number else chr(10)}why:    gitagent show {run}", err=True)
+        click.echo(f"\nlook:   gitagent pr diff {number}{there}", err=True)
+        click.echo(f"accept: gitagent pr merge {number}{there}", err=True)
+    click.echo(f"{'' if number else chr(10)}why:    gitagent show {run}{there}", err=True)

@@ -53,6 +53,7 @@ class LiveView:
         self._out, self._began = out, time.monotonic()
         self._tried = self._passed = 0
         self._doing = ""
+        self._tests_run = 0
         self._status = None
         self._console = None
         if terminal:
@@ -85,8 +86,9 @@ class LiveView:
                 doing = {"sandbox": "preparing the sandbox", "locate": "locating the fault"}
                 self._doing = f"{doing.get(event.step, event.step)} ({event.detail})"
             case TestsStarted():
-                what = f"{event.tests} tests" if event.tests else "the whole suite"
+                what = f"{event.tests} test{'s' if event.tests > 1 else ''}" if event.tests else "the whole suite"
                 self._doing = f"running {what} on {event.where}"
+                self._tests_run = event.tests
             case TaskStarted():
                 self._doing = f"{event.worker} at {event.path}"
             case TestsFinished():
@@ -122,16 +124,21 @@ class LiveView:
                 return [("✔", f"pull request {event.number} on {event.forge}: {event.url}")]
             case RunFinished():
                 spent_tokens = sum(one.prompt_tokens + one.answer_tokens for one in event.ledger)
-                cost = f"{spent_tokens} tokens, ${sum(one.dollars for one in event.ledger):.4f}"
+                dollars = sum(one.dollars for one in event.ledger)
+                cost = f"{spent_tokens} tokens, ${dollars:.4f}" if event.ledger else "no model asked"
                 mark = "✔" if event.state == "proven" else "✘"
-                took = f"{event.tried} candidates, {event.took_seconds:.1f} s, {cost}"
+                took = (
+                    f"{event.tried} candidate{'' if event.tried == 1 else 's'}, {event.took_seconds:.1f} s, {cost}"
+                )
                 return [(mark, f"{event.state}: {event.reason} ({took})")]
         return []
 
     def _tests(self, event: TestsFinished) -> str:
         counts = f"{event.passed} passed, {event.failed} failed, {event.skipped} skipped"
         reason = f", {event.reason}" if event.state == "inconclusive" else ""
-        return f"{event.where}: {counts} in {event.took_seconds:.1f} s{reason}"
+        # The same place is tested more than once: as a whole, and again in doubtful tests.
+        some = f" ({self._tests_run} test{'s' if self._tests_run > 1 else ''})" if self._tests_run else ""
+        return f"{event.where}{some}: {counts} in {event.took_seconds:.1f} s{reason}"
 
     def _plan(self, event: Planned) -> str:
         tasks = event.plan.tasks
@@ -145,7 +152,8 @@ class LiveView:
         lines = [(mark, f"verdict {event.state}: {event.reason}")]
         lines += [("", f"  red → green  {name}") for name in event.fail_to_pass[:SHOWN]]
         lines += [("", f"  green → red  {name}") for name in event.pass_to_fail[:SHOWN]]
-        lines.append(("", f"  still green  {event.pass_to_pass} tests"))
+        count = event.pass_to_pass
+        lines.append(("", f"  still green  {count} test{'' if count == 1 else 's'}"))
         return lines
 
     def _status_line(self, text: str) -> None:
@@ -192,6 +200,7 @@ class OnceStarted:
 
 def printable(text: str) -> str:
     """A stranger's text with nothing in it that could steer a terminal or a CI log."""
+    text = text.replace("\r\n", "\n")
     shown = "".join(c if c in "\n\t" or (c.isprintable()) else "�" for c in text)
     # A line that begins with `::` is a command to GitHub's runner.
     return "\n".join(f" {line}" if line.startswith("::") else line for line in shown.split("\n"))

@@ -7,6 +7,7 @@ where it cannot mention anyone, close a section or forge a trailer.
 import re
 from collections.abc import Sequence
 
+from gitagent.core.texts import fenced
 from gitagent.records import Candidate, Commit, Limits, MicroTask, Plan, Request, Spending, Verdict
 
 SHOWN_TESTS = 40
@@ -20,12 +21,6 @@ def code(text: str, *, limit: int = 200) -> str:
     ticks = "`" * (max((len(run) for run in re.findall(r"`+", line)), default=0) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{ticks}{pad}{line}{pad}{ticks}" if line else "``` ```"
-
-
-def fenced(text: str, language: str = "text") -> str:
-    """A fenced block that the text inside cannot close."""
-    ticks = "`" * max(3, max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
-    return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"
 
 
 def subject(candidate: Candidate) -> str:
@@ -131,7 +126,7 @@ def pull_body(
 ) -> str:
     """The pull request's body in Markdown: asked, proof, changes, plan, cost, what was not done, replay."""
     where = f" ({request.source} {code(request.reference)})" if request.reference else ""
-    parts = ["## What was asked" + where, fenced(request.text[:4000])]
+    parts = ["## What was asked" + where, fenced(request.text[:4000].rstrip(), "text")]
     parts += ["## Proof", _proof(verdict)]
     parts += ["## Changes", _changes(changes)]
     if plan is not None:
@@ -154,7 +149,9 @@ def _proof(verdict: Verdict | None) -> str:
     table += [f"| {code(name)} | {before} | {after} |" for name, before, after in rows[:SHOWN_TESTS]]
     if len(rows) > SHOWN_TESTS:
         table.append(f"| and {len(rows) - SHOWN_TESTS} more | | |")
-    table.append(f"| {len(verdict.pass_to_pass)} others | green | green |")
+    table.append(
+        f"| {len(verdict.pass_to_pass)} other{'' if len(verdict.pass_to_pass) == 1 else 's'} | green | green |"
+    )
     table += [
         "",
         f"Both ran {code(' '.join(tip.argv), limit=400)} in {code(tip.sandbox)}: "
@@ -202,7 +199,7 @@ def _cost(ledger: Sequence[Spending], limits: Limits, seconds: float, tried: int
         rows.append("| no model was asked | 0 | 0 | 0 | 0 | 0 |")
     rows += [
         "",
-        f"{tried} candidates tried in {seconds:.1f} s; limits: {limits.minutes:g} minutes, "
+        f"{tried} candidate{'' if tried == 1 else 's'} tried in {seconds:.1f} s; limits: {limits.minutes:g} minutes, "
         f"{limits.dollars:g} dollars, {limits.tokens} tokens.",
     ]
     return "\n".join(rows)

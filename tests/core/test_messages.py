@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitagent.core import messages
+from gitagent.core.texts import fenced
 from gitagent.records import Candidate, Commit, Diff, Limits, MicroTask, Plan, Request, Spending, TestRun, Verdict
 
 DIFF = Diff(text="", paths=("shop/pricing.py",), added=1, removed=2)
@@ -65,7 +66,7 @@ def test_no_request_or_pattern_can_forge_a_trailer_or_a_second_line(text: str, p
 
 @given(st.text())
 def test_fences_and_inline_code_cannot_be_closed_from_inside(text: str) -> None:
-    block = messages.fenced(text)
+    block = fenced(text, "text")
     fence = re.match(r"`+", block)
     assert fence and block.count(fence[0]) == 2 and block.endswith("\n" + fence[0])
     inline = messages.code(text)

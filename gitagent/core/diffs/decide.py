@@ -7,10 +7,10 @@ from gitagent.core.diffs.align import Target, elides, items_of
 from gitagent.core.diffs.edits import Edit, File, edited, taken_apart
 from gitagent.core.diffs.fits import Fit, Part, fits_of, spell
 from gitagent.core.diffs.keys import UNSEEN, indent_of
-from gitagent.core.diffs.lines import lines_of
 from gitagent.core.diffs.read import Hunk
 from gitagent.core.diffs.refusals import Refused, shown
 from gitagent.core.diffs.transport import Drift, foreign
+from gitagent.core.texts import lines_of
 
 
 def exactly(text: str, hunks: Sequence[Hunk]) -> str | None:

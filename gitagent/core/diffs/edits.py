@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gitagent.core.diffs.align import Item, Path, Target
 from gitagent.core.diffs.keys import bare, ending
-from gitagent.core.diffs.lines import lines_of
+from gitagent.core.texts import lines_of
 
 _NO_NEWLINE = "whether the file should end in a newline is not certain"
 _ENDINGS = "which line ending the added lines should have is not certain"

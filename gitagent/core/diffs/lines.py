@@ -9,13 +9,6 @@ Block = tuple[int, int, int, int]
 _MOST_EDITS = 200
 
 
-def lines_of(text: str) -> list[str]:
-    """The lines of a text with their newlines; only `\\n` ends a line."""
-    lines = text.split("\n")
-    last = lines.pop()
-    return [line + "\n" for line in lines] + ([last] if last else [])
-
-
 def changes(old: list[str], new: list[str]) -> list[Block]:
     """The stretches in which two lists of lines differ, in order, not touching one another."""
     first, last = _common_ends(old, new, 0, len(old), 0, len(new))

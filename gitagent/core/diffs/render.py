@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from gitagent.core.diffs.lines import changes, lines_of
+from gitagent.core.diffs.lines import changes
+from gitagent.core.texts import lines_of
 from gitagent.records import Diff
 
 _CONTEXT = 3

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gitagent.core.texts import lines_of
 from gitagent.errors import DiffError
 
 FENCE_OPEN = "```diff\n"
@@ -74,7 +75,7 @@ def ground_for(path: str, first_line: int, excerpt: str, text: str, *, bounds: B
         raise DiffError(f"{path}: not UTF-8 text, which the local model cannot write. The file is untouched.")
     if "\0" in text:
         raise DiffError(f"{path}: a binary file (it holds NUL), which no text diff can change. It is untouched.")
-    lines, held = _lines_of(text), _lines_of(excerpt)
+    lines, held = lines_of(text), lines_of(excerpt)
     at = max(first_line - 1, 0)
     if tuple(lines[at : at + len(held)]) != tuple(held) or at > len(lines):
         raise DiffError(f"{path}: the excerpt is not what the file holds at line {first_line}")
@@ -91,12 +92,6 @@ def ground_for(path: str, first_line: int, excerpt: str, text: str, *, bounds: B
         is_new=text == "",
         bounds=bounds or Bounds(),
     )
-
-
-def _lines_of(text: str) -> list[str]:
-    lines = text.split("\n")
-    last = lines.pop()
-    return [line + "\n" for line in lines] + ([last] if last else [])
 
 
 def _newline_of(lines: list[str]) -> str:

@@ -6,13 +6,13 @@ for the answer, or the task is to be split; notes that do not fit are left out w
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gitagent.core.microtasks.outlines import lines_of, segment
+from gitagent.core.microtasks.outlines import segment
 from gitagent.core.microtasks.secrets import Redacted, redact
 from gitagent.core.microtasks.tokens import estimate
+from gitagent.core.texts import fenced, lines_of
 from gitagent.errors import RequestError
 from gitagent.records import Message, MicroTask, Note
 
@@ -167,13 +167,6 @@ def split(task: MicroTask) -> tuple[MicroTask, ...]:
         )
     suspected = [half for half in halves if half.suspects]
     return tuple(suspected or halves)
-
-
-def fenced(text: str) -> str:
-    """A text between fences that it cannot close itself."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text}{'' if text.endswith(chr(10)) else chr(10)}{fence}"
 
 
 def digest_of(messages: Sequence[Message]) -> str:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
+from gitagent.core.texts import lines_of
 from gitagent.errors import RequestError
 from gitagent.records import Span
 
@@ -24,13 +25,6 @@ _NO_NAMES = frozenset(
     re.findall(r"\w+", "if for while switch catch else elif with try return match do unless until case when using")
 )
 _CLOSER = re.compile(r"\s*(?:[)}\]]|end\b|\*/|<)")
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines of a text with their newlines; only `\\n` ends a line."""
-    lines = text.split("\n")
-    last = lines.pop()
-    return [line + "\n" for line in lines] + ([last] if last else [])
 
 
 @lru_cache(maxsize=32)

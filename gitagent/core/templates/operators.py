@@ -73,6 +73,8 @@ def arithmetic(src: Source, site: Site) -> Iterator[Edit]:
             yield src.replace(node, src.segment(node.operand), 0.5)
         elif isinstance(node, (ast.Name, ast.Attribute)) and isinstance(src.parents[node], ast.BinOp):
             yield src.replace(node, f"-{src.segment(node)}", 0.15)
+    if isinstance(site.node, ast.Return) and isinstance(site.node.value, (ast.Name, ast.Attribute, ast.Call)):
+        yield src.replace(site.node.value, f"-{src.segment(site.node.value)}", 0.15)
 
 
 def assignment(src: Source, site: Site) -> Iterator[Edit]:

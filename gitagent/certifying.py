@@ -1,0 +1,110 @@
+"""Verdicts on changed trees, from test runs in fresh sandboxes; each run and verdict is told as an event."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gitagent import proving
+from gitagent.core import verdicts
+from gitagent.events import TestsFinished, TestsStarted, VerdictReached
+from gitagent.ports import Ports, Scratch, Workspace
+from gitagent.records import Request, SandboxLimits, TestCommand, TestRun, Verdict
+from gitagent.searching import Budget
+from gitagent.workspaces import Workspaces
+
+
+class Certifier:
+    """What the tests say of a request's base and of changes to it. `suite` is the whole suite's run on base."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        request: Request,
+        command: TestCommand,
+        workspaces: Workspaces,
+        budget: Budget,
+        limits: SandboxLimits,
+    ) -> None:
+        self.command = command
+        self.suite: TestRun | None = None
+        self._ports, self._request, self._workspaces = ports, request, workspaces
+        self._budget, self._limits = budget, limits
+
+    @property
+    def timeout_seconds(self) -> float:
+        """What one run of the tests may take now."""
+        return self._budget.cap(self._limits.timeout_seconds)
+
+    def tests(self, workspace: Workspace, where: str, tests: tuple[str, ...] = (), *, tree: str = "") -> TestRun:
+        """One run of these tests, or of the whole suite. Raises OutOfBudget if the run's limit stopped it."""
+        sandbox = self._ports.sandbox.identity()
+        self._ports.stream(TestsStarted(where=where, argv=self.command.argv, sandbox=sandbox, tests=len(tests)))
+        run = proving.run_tests(
+            workspace,
+            self.command,
+            tests=tests,
+            tree=tree or self._ports.repository.tree(self._request.base),
+            sandbox=sandbox,
+            timeout_seconds=self.timeout_seconds,
+        )
+        self._ports.stream(
+            TestsFinished(
+                where=where,
+                state=run.state,
+                passed=len(run.having("passed")),
+                failed=len(run.having("failed", "error")),
+                skipped=len(run.having("skipped")),
+                reason=run.reason,
+                took_seconds=round(run.seconds, 3),
+            )
+        )
+        if run.exit_code is None:
+            self._budget.check()  # stopped by the run's limit, not by its own: that says nothing about the tests
+        return run
+
+    def certify(self, scratch: Scratch, texts: Mapping[str, str | None], red: tuple[str, ...]) -> Verdict:
+        """The whole suite on base and on the changed tree, each in a fresh sandbox and interpreter."""
+        base, scope = self._on_base(red)
+        with self._workspaces.fresh() as fresh:
+            fresh.write(texts)
+            tip = self.tests(fresh, "tip", scope, tree=scratch.tree_of(texts))
+            doubtful = tuple(dict.fromkeys([*red, *verdicts.judge(base, tip, red=red).pass_to_fail]))
+
+            def again(where: str) -> TestRun:
+                if where == "tip":
+                    return self.tests(fresh, where, doubtful, tree=tip.tree)
+                with self._workspaces.fresh() as untouched:
+                    return self.tests(untouched, where, doubtful)
+
+            self._workspaces.prepare()  # for the second run on base
+            verdict = proving.verdict(base, tip, red=red, rerun=again)
+        if scope and self.suite is not None and self.suite.state == "inconclusive":
+            verdict = replace(verdict, reason=f"{verdict.reason}; only {', '.join(scope)}: {self.suite.reason}")
+        self._ports.stream(
+            VerdictReached(
+                state=verdict.state,
+                reason=verdict.reason,
+                fail_to_pass=verdict.fail_to_pass,
+                pass_to_fail=verdict.pass_to_fail,
+                pass_to_pass=len(verdict.pass_to_pass),
+                flaky=verdict.flaky,
+            )
+        )
+        return verdict
+
+    def _on_base(self, red: tuple[str, ...]) -> tuple[TestRun, tuple[str, ...]]:
+        """The widest run on base that can speak, and the tests it was asked for; () for the whole suite.
+
+        Where the suite as a whole cannot speak, the files of the red tests can, or else the red tests by themselves.
+        """
+        if self.suite is None:
+            with self._workspaces.fresh() as fresh:
+                self.suite = self.tests(fresh, "base")
+        base, scope = self.suite, tuple[str, ...]()
+        for narrower in (tuple(dict.fromkeys(name.split("::")[0] for name in red)), red):
+            if base.state != "inconclusive" and all(verdicts.outcome_of(base, test) is not None for test in red):
+                break
+            if narrower != scope:
+                scope = narrower
+                with self._workspaces.fresh() as fresh:
+                    base = self.tests(fresh, "base", scope)
+        return base, scope
