@@ -10,6 +10,7 @@ from gitagent.core.diffs.paths import check_path
 from gitagent.core.diffs.read import FilePatch, read_reply
 from gitagent.core.diffs.refusals import Refused
 from gitagent.core.diffs.render import between
+from gitagent.core.diffs.wellformed import read_well_formed
 from gitagent.records import Diff
 
 Read = Callable[[str], str | None]
@@ -72,7 +73,9 @@ def apply_reply(
     """
     if len(reply) > _LARGEST_REPLY:
         raise Refused("too large", "", f"the reply is longer than {_LARGEST_REPLY} characters")
-    files = read_reply(reply)
+    files = read_well_formed(reply)
+    if files is None:
+        files = read_reply(reply)
     if not files:
         what = "is empty" if not reply.strip() else "holds no unified diff"
         raise Refused(

@@ -211,8 +211,7 @@ class _Reader:
             hunk.sizes = (1 if b is None else int(b), 1 if d is None else int(d))
         elif not mark:
             section = head
-        section = section.strip()
-        hunk.section = "" if _PLACEHOLDER.match(section) else section
+        hunk.section = section_of(section)
         self.hunk = hunk
 
     def _codex(self, at: int, verb: str, name: str) -> None:
@@ -277,6 +276,12 @@ def _says_something(file: FilePatch) -> bool:
 def _header_name(line: str, pattern: re.Pattern[str]) -> str:
     found = pattern.match(line)
     return found.group(1) if found else ""
+
+
+def section_of(text: str) -> str:
+    """What stands after a header's second `@@`, "" if it only holds a place."""
+    text = text.strip()
+    return "" if _PLACEHOLDER.match(text) else text
 
 
 def name_of(name: str, prefix: str = "") -> str | None:
