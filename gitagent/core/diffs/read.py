@@ -12,8 +12,8 @@ _NUMBERS = re.compile(r"-\s?(\d{1,9})(?:,\s?(\d{1,9}))?\s+\+\s?(\d{1,9})(?:,\s?(
 _FENCE = re.compile(r" {0,3}(```+|~~~+)\s*([\w.+-]*)")
 _CODEX = re.compile(r"\*\*\* (Update|Add|Delete) File: (.+)$")
 _CODEX_FRAME = re.compile(r"\*\*\* (?:Begin Patch|End Patch|End of File)\s*$")
-_INDENTED = re.compile(r"((?:[ \t]|> ?)+)(?=(?:diff --git |--- \S))")
-_TIMESTAMP = re.compile(r"\t.*$|\s+\d{4}-\d\d-\d\d[ T]\d\d:\d\d.*$")
+_INDENTED = re.compile(r"([ \t>]+)(?=(?:diff --git |--- \S))")
+_TIMESTAMP = re.compile(r"\t.*$|(?<!\s)\s+\d{4}-\d\d-\d\d[ T]\d\d:\d\d.*$")
 _SIGNATURE = re.compile(r"\d+\.\d+[\w.]*$")
 _ESCAPED = re.compile(r"\\(?:([0-7]{1,3})|(.))", re.DOTALL)
 _LETTERS = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
