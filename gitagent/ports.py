@@ -66,9 +66,12 @@ class Scratch(Protocol):
 
     branch: str
 
-    def commit(self, texts: Mapping[str, str | None], message: str) -> Commit:
+    def commit(
+        self, texts: Mapping[str, str | None], message: str, *, modes: Mapping[str, int] | None = None
+    ) -> Commit:
         """Commit whole new file texts on the branch's tip, keyed by path; None deletes.
 
+        `modes` are git's (100644 or 100755) for files that get another than they had.
         Raises RepositoryError if the branch is gone or was moved by someone else, and then nothing changed.
         """
 

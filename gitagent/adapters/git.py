@@ -260,9 +260,11 @@ class GitScratch:
         self._git = repository.git
         self._tip = tip
 
-    def commit(self, texts: Mapping[str, str | None], message: str) -> Commit:
+    def commit(
+        self, texts: Mapping[str, str | None], message: str, *, modes: Mapping[str, int] | None = None
+    ) -> Commit:
         current = self._current()
-        tree = self.tree_of(texts)
+        tree = self._tree(texts, modes or {})
         if tree == self._repository.tree(self._tip):
             raise DiffError(f"{', '.join(texts) or 'the diff'}: nothing would change. Nothing was committed")
         doing = f"the commit on {self.branch} cannot be made"
@@ -281,6 +283,9 @@ class GitScratch:
         return Commit(branch=self.branch, oid=self._tip, tree=tree)
 
     def tree_of(self, texts: Mapping[str, str | None]) -> str:
+        return self._tree(texts, {})
+
+    def _tree(self, texts: Mapping[str, str | None], modes: Mapping[str, int]) -> str:
         files: dict[str, bytes | None] = {}
         for path, text in texts.items():
             try:
@@ -288,7 +293,7 @@ class GitScratch:
             except UnicodeEncodeError as error:
                 shown = path.encode("utf-8", "backslashreplace").decode()
                 raise DiffError(f"{shown}: its text holds what no bytes stand for") from error
-        return edited_tree(self._git, self._repository.tree(self._tip), files)
+        return edited_tree(self._git, self._repository.tree(self._tip), files, modes)
 
     def _current(self) -> pygit2.Reference:
         with refusals(f"branch {self.branch} cannot be read"):

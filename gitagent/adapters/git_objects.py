@@ -109,10 +109,15 @@ def _lacks_objects(git: pygit2.Repository) -> bool:
     return bool(git.is_shallow or partial)
 
 
-def edited_tree(git: pygit2.Repository, root: str | None, files: Mapping[str, bytes | None]) -> str:
+def edited_tree(
+    git: pygit2.Repository,
+    root: str | None,
+    files: Mapping[str, bytes | None],
+    modes: Mapping[str, int] | None = None,
+) -> str:
     """The oid of a tree: `root` (None: empty) with files replaced, or taken out where None.
 
-    Modes are kept, new files are plain, directories left empty vanish. Blobs and trees are written once
+    Modes are kept but for those in `modes`, new files are plain, directories left empty vanish. Blobs and trees are written once
     every path is accepted. Raises DiffError, naming the path, if one may not be written.
     """
     for path in files:
@@ -124,7 +129,7 @@ def edited_tree(git: pygit2.Repository, root: str | None, files: Mapping[str, by
             top.remove(_parts(path), path)
     for path, data in files.items():
         if data is not None:
-            top.write(_parts(path), data, path)
+            top.write(_parts(path), data, path, (modes or {}).get(path))
     with refusals("the object database does not take new files", git):
         return top.saved().hex()
 
@@ -160,7 +165,7 @@ class _Directory:
         del self._entries[name]
         self._folded = None
 
-    def write(self, parts: list[bytes], data: bytes, path: str) -> None:
+    def write(self, parts: list[bytes], data: bytes, path: str, wanted: int | None = None) -> None:
         name, rest = parts[0], parts[1:]
         mode, _ = self._entries.get(name, (0, b""))
         refused = {
@@ -176,9 +181,10 @@ class _Directory:
         if not mode:
             self._add(name, path, TREE if rest else FILE)
         if rest:
-            self._opened(name).write(rest, data, path)
+            self._opened(name).write(rest, data, path, wanted)
         else:
-            self._entries[name] = (EXECUTABLE if mode & 0o100 else FILE, b"")
+            executable = (mode if wanted is None else wanted) & 0o100
+            self._entries[name] = (EXECUTABLE if executable else FILE, b"")
             self._pending[name] = data
 
     def saved(self) -> bytes:

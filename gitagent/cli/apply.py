@@ -161,19 +161,13 @@ def _write(root: Path, git_directory: Path, applied: "Applied") -> None:
 def _commit(root: Path, branch: str, applied: "Applied", message: str | None) -> str:
     from gitagent.adapters.git import GitBranches, GitRepository
 
-    made = {path: mode for path, mode in applied.modes.items() if mode != 0o100644}
-    if made:
-        path = next(iter(made))
-        raise RequestError(f"{_printable(path)}: a changed mode cannot be committed. Nothing was changed.",
-                           hint="gitagent apply DIFF --worktree")  # fmt: skip
     repository = GitRepository(str(root))
     branches = GitBranches(repository)
     known = repository.has_branch(branch)
     scratch = branches.open(branch) if known else branches.create(branch, "HEAD")
     try:
-        return scratch.commit(
-            applied.texts, message or f"Change {', '.join(map(_printable, applied.diff.paths))}\n"
-        ).oid
+        words = message or f"Change {', '.join(map(_printable, applied.diff.paths))}\n"
+        return scratch.commit(applied.texts, words, modes=applied.modes).oid
     except Exception:
         # Whatever went wrong, a branch without our commit is not what was asked for.
         if not known:

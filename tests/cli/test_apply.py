@@ -81,6 +81,17 @@ def test_a_refusal_names_file_and_line_and_changes_nothing(repo: Path) -> None:
     assert git(repo, "branch", "--list", "none") == ""
 
 
+def test_a_refusal_for_two_good_places_shows_both(repo: Path) -> None:
+    (repo / "m.py").write_text(FILE + FILE.replace("def f", "def g"))
+    result = apply(repo, stdin="--- a/m.py\n+++ b/m.py\n@@\n     if a:\n-        return 1\n+        return 3\n")
+    assert result.exit_code == 5
+    assert (
+        'fits at line 2 ("if a:", 1 below "def f(a):") and at line 6 ("if a:", 1 below "def g(a):")'
+        in result.output
+    )
+    assert (repo / "m.py").read_text() == FILE + FILE.replace("def f", "def g")
+
+
 @pytest.mark.parametrize("path", ["link", "M.py", "m.py/x", "../m.py", ".git/x"])
 def test_paths_that_the_tree_forbids_are_refused(repo: Path, path: str) -> None:
     new = f"--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+x\n"
@@ -104,6 +115,17 @@ def test_what_cannot_be_is_said_in_one_line(repo: Path, tmp_path: Path) -> None:
     assert apply(bare).exit_code == 3
     assert apply(bare, "--branch", "try").exit_code == 0
     mode = "diff --git a/m.py b/m.py\nold mode 100644\nnew mode 100755\n"
-    assert apply(repo, "--branch", "x", stdin=mode).exit_code == 2
+    assert apply(repo, "--branch", "x", stdin=mode).exit_code == 0
+    assert git(repo, "ls-tree", "x", "m.py").startswith("100755 ")
+    made = "diff --git a/n.sh b/n.sh\nnew file mode 100755\n--- /dev/null\n+++ b/n.sh\n@@ -0,0 +1 @@\n+true\n"
+    assert apply(repo, "--branch", "x", stdin=made).exit_code == 0
+    assert git(repo, "ls-tree", "x", "n.sh").startswith("100755 ")
+    back = "diff --git a/m.py b/m.py\nold mode 100755\nnew mode 100644\n"
+    assert apply(repo, "--branch", "x", stdin=back).exit_code == 0
+    assert git(repo, "ls-tree", "x", "m.py").startswith("100644 ")
+    moved = "diff --git a/n.sh b/k.sh\nsimilarity index 100%\nrename from n.sh\nrename to k.sh\n"
+    assert apply(repo, "--branch", "x", stdin=moved).exit_code == 0
+    assert git(repo, "ls-tree", "x", "k.sh").startswith("100755 ")
+    assert git(repo, "ls-tree", "main", "m.py").startswith("100644 ")
     assert apply(repo, stdin=mode).exit_code == 0
     assert os.access(repo / "m.py", os.X_OK)

@@ -10,11 +10,12 @@ from gitagent.core.diffs.paths import check_path
 from gitagent.core.diffs.read import FilePatch, read_reply
 from gitagent.core.diffs.refusals import Refused
 from gitagent.core.diffs.render import between
+from gitagent.core.diffs.wellformed import read_well_formed
 from gitagent.records import Diff
 
 Read = Callable[[str], str | None]
 
-_LARGEST_REPLY, _LARGEST_FILE, _MOST_LINES = 4_000_000, 20_000_000, 500_000
+_LARGEST_REPLY, _LONGEST_REPLY, _LARGEST_FILE, _MOST_LINES = 2_000_000, 50_000, 20_000_000, 500_000
 _SYMLINK, _SUBMODULE, _TREE = 0o120000, 0o160000, 0o040000
 _PLAIN_MODES = (0o100644, 0o100755)
 
@@ -72,7 +73,11 @@ def apply_reply(
     """
     if len(reply) > _LARGEST_REPLY:
         raise Refused("too large", "", f"the reply is longer than {_LARGEST_REPLY} characters")
-    files = read_reply(reply)
+    if reply.count("\n") > _LONGEST_REPLY:
+        raise Refused("too large", "", f"the reply is longer than {_LONGEST_REPLY} lines")
+    files = read_well_formed(reply)
+    if files is None:
+        files = read_reply(reply)
     if not files:
         what = "is empty" if not reply.strip() else "holds no unified diff"
         raise Refused(

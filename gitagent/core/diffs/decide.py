@@ -12,6 +12,10 @@ from gitagent.core.diffs.refusals import Refused, shown
 from gitagent.core.diffs.transport import Drift, foreign
 from gitagent.core.texts import lines_of
 
+# Hunks and files beyond this are applied only where they are right to the byte.
+_LONGEST_HUNKS, _LARGEST_HUNKS, _LONGEST_FILE, _LARGEST_FILE = 20_000, 400_000, 100_000, 5_000_000
+_MOST_HUNKS, _FARTHEST_ABOVE = 300, 40
+
 
 def exactly(text: str, hunks: Sequence[Hunk]) -> str | None:
     """The text with hunks that are right to the byte, the number and the count applied, else None."""
@@ -62,6 +66,7 @@ def patched(path: str, text: str, hunks: Sequence[Hunk]) -> str:
     if exact is not None:
         _check_foreign(path, text, hunks, [line[1:] for hunk in hunks for line in hunk.lines if line[:1] == "+"])
         return exact
+    _check_size(path, text, hunks)
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     file = taken_apart(path, text[len(mark) :])
     parts = _parts(hunks, file)
@@ -73,6 +78,21 @@ def patched(path: str, text: str, hunks: Sequence[Hunk]) -> str:
     for part in late:
         new = _applied_late(part, path, new, file, any_edits=bool(edits))
     return mark + new
+
+
+def _check_size(path: str, text: str, hunks: Sequence[Hunk]) -> None:
+    """Refuse what would take long to align."""
+    lines = sum(len(hunk.lines) for hunk in hunks)
+    if lines > _LONGEST_HUNKS or sum(len(line) for hunk in hunks for line in hunk.lines) > _LARGEST_HUNKS:
+        what = f"{lines} lines of hunks are too many to place"
+    elif len(hunks) > _MOST_HUNKS:
+        what = f"{len(hunks)} hunks for one file are too many to place"
+    elif text.count("\n") > _LONGEST_FILE or len(text) > _LARGEST_FILE:
+        what = "the file is too large to search"
+    else:
+        return
+    message = f"{what}, and as numbered and counted the hunks do not fit"
+    raise Refused("too large", path, message, line=hunks[0].line)
 
 
 def _check_foreign(path: str, text: str, hunks: Sequence[Hunk], added: Sequence[str]) -> None:
@@ -198,6 +218,7 @@ def _in_section(section: str, at: int, target: Target) -> bool:
     """Whether a line lies in the block that begins with the section's text."""
     if not section:
         return False
+    target.spend(8 * min(at, 2000))
     for number in range(min(at, len(target.lines) - 1), max(at - 2000, -1), -1):
         line = target.lines[number]
         head = line.strip()
@@ -219,15 +240,19 @@ def _by_order(part: Part, parts: list[Part]) -> Fit | None:
     places = [other.chosen.begin for other in known if other.chosen is not None]
     if not known or starts != sorted(starts) or places != sorted(places):
         return None
-    at = parts.index(part)
-    low = max((o.chosen.end for o in known if o.chosen and parts.index(o) < at), default=-1)
-    high = min((o.chosen.begin for o in known if o.chosen and parts.index(o) > at), default=len(part.fits) + 10**9)
+    at = next(at for at, other in enumerate(parts) if other is part)
+    low = max((o.chosen.end for o in parts[:at] if o.chosen), default=-1)
+    high = min((o.chosen.begin for o in parts[at + 1 :] if o.chosen), default=10**9)
     between = [fit for fit in part.fits if low < fit.begin and fit.end < high]
     return between[0] if len(between) == 1 else None
 
 
 def _ambiguous(part: Part, file: File) -> Refused:
     first, second = part.fits[0], part.fits[1] if len(part.fits) > 1 else part.fits[0]
+    if first is second and part.crowded:
+        message = f"hunk {part.number} fits in more places than line {_place(first.begin, first.begin, file)}"
+        message += ". Add unchanged lines above and below it until it fits only one place"
+        return Refused("ambiguous", file.path, message, line=part.items[0].number)
     if first.begin == second.begin:
         unsure = next((item for item in part.items if item.kind in ("bare", "context", "blank")), part.items[0])
         message = (
@@ -235,13 +260,28 @@ def _ambiguous(part: Part, file: File) -> Refused:
             f" a blank, - or +, and copy context exactly"
         )
         return Refused("ambiguous", file.path, message, line=unsure.number)
-    a, b = sorted((first.begin + 1, second.begin + 1))
+    a, b = sorted((first.begin, second.begin))
+    more = " and elsewhere" if part.crowded or len(part.fits) > 2 else ""
     message = (
-        f"hunk {part.number} fits at line {a} and at line {b}"
-        f"{' and elsewhere' if part.crowded or len(part.fits) > 2 else ''}. Add unchanged lines above and below it"
-        f" until it fits only one place"
+        f"hunk {part.number} fits at line {_place(a, b, file)} and at line {_place(b, a, file)}{more}."
+        f" Add unchanged lines above and below it until it fits only one place"
     )
     return Refused("ambiguous", file.path, message, line=part.items[0].number)
+
+
+def _place(at: int, other: int, file: File) -> str:
+    """A line's number and text, and the nearest line above it that tells it from the other place."""
+    lines = file.target.lines
+    if at >= len(lines):
+        return f"{at + 1} (the end of the file)"
+    text = f'{at + 1} ("{shown(lines[at].strip(), 60)}"'
+    for up in range(1, _FARTHEST_ABOVE):
+        if at < up:
+            return text + (", at the top of the file)" if up == 1 else f", {up - 1} below the top of the file)")
+        above = lines[at - up].strip()
+        if other < up or above != lines[other - up].strip():
+            return text + (f', {up} below "{shown(above, 60)}")' if above else f", {up} below a blank line)")
+    return text + ")"
 
 
 def _together(parts: list[Part]) -> tuple[list[Edit], list[Part]]:

@@ -12,8 +12,8 @@ _NUMBERS = re.compile(r"-\s?(\d{1,9})(?:,\s?(\d{1,9}))?\s+\+\s?(\d{1,9})(?:,\s?(
 _FENCE = re.compile(r" {0,3}(```+|~~~+)\s*([\w.+-]*)")
 _CODEX = re.compile(r"\*\*\* (Update|Add|Delete) File: (.+)$")
 _CODEX_FRAME = re.compile(r"\*\*\* (?:Begin Patch|End Patch|End of File)\s*$")
-_INDENTED = re.compile(r"((?:[ \t]|> ?)+)(?=(?:diff --git |--- \S))")
-_TIMESTAMP = re.compile(r"\t.*$|\s+\d{4}-\d\d-\d\d[ T]\d\d:\d\d.*$")
+_INDENTED = re.compile(r"([ \t>]+)(?=(?:diff --git |--- \S))")
+_TIMESTAMP = re.compile(r"\t.*$|(?<!\s)\s+\d{4}-\d\d-\d\d[ T]\d\d:\d\d.*$")
 _SIGNATURE = re.compile(r"\d+\.\d+[\w.]*$")
 _ESCAPED = re.compile(r"\\(?:([0-7]{1,3})|(.))", re.DOTALL)
 _LETTERS = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
@@ -211,8 +211,7 @@ class _Reader:
             hunk.sizes = (1 if b is None else int(b), 1 if d is None else int(d))
         elif not mark:
             section = head
-        section = section.strip()
-        hunk.section = "" if _PLACEHOLDER.match(section) else section
+        hunk.section = section_of(section)
         self.hunk = hunk
 
     def _codex(self, at: int, verb: str, name: str) -> None:
@@ -277,6 +276,12 @@ def _says_something(file: FilePatch) -> bool:
 def _header_name(line: str, pattern: re.Pattern[str]) -> str:
     found = pattern.match(line)
     return found.group(1) if found else ""
+
+
+def section_of(text: str) -> str:
+    """What stands after a header's second `@@`, "" if it only holds a place."""
+    text = text.strip()
+    return "" if _PLACEHOLDER.match(text) else text
 
 
 def name_of(name: str, prefix: str = "") -> str | None:

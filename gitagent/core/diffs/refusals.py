@@ -31,6 +31,7 @@ class Refused(DiffError):
 
 def shown(text: str, width: int = 160) -> str:
     """A path or line as it can be printed: one line, no control characters, bounded."""
+    text = text[: width + 1]
     plain = text if text.isprintable() else text.encode("utf-8", "backslashreplace").decode()
     plain = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in plain)
     return plain if len(plain) <= width else plain[: width - 1] + "…"

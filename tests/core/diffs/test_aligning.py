@@ -118,7 +118,33 @@ def test_places_are_told_apart_by_number_section_and_order() -> None:
     assert applied("@@\n" + hunk + "@@\n" + hunk) == both
     refused = refusal("@@ -15,2 +15,3 @@\n" + hunk)
     assert refused.kind == "ambiguous"
-    assert "fits at line 13 and at line 19" in str(refused)
+    assert (
+        'hunk 1 fits at line 13 ("return book", 1 below "self.books.append(book)")'
+        ' and at line 19 ("return book", 1 below "self.books.remove(book)"). Add'
+    ) in str(refused)
+
+
+def test_two_equally_good_places_are_shown_with_what_tells_them_apart() -> None:
+    def reason(text: str, body: str = "@@\n x\n-y\n+z\n") -> str:
+        refused = refusal(body, text)
+        assert refused.kind == "ambiguous"
+        assert "\n" not in str(refused)
+        return str(refused)
+
+    top = reason("x\ny\n\nx\ny\n")
+    assert 'fits at line 1 ("x", at the top of the file) and at line 4 ("x", 1 below a blank line). Add' in top
+    assert "fits at line 1 (" in reason("x\ny\n" * 3) and " and elsewhere. Add" in reason("x\ny\n" * 3)
+    long = reason(f"{'a' * 500}\nx\ny\n{'b' * 500}\nx\ny\n")
+    assert len(long) < 400
+    assert 'at line 2 ("x", 1 below "aaa' in long
+    equal = "q\n" * 50
+    assert 'at line 51 ("x") and at line 103 ("x"). Add' in reason(f"{equal}x\ny\n{equal}x\ny\n")
+
+
+def test_many_places_around_a_number_are_no_certain_one() -> None:
+    refused = refusal("@@ -5000,2 +5000,2 @@\n x\n-y\n+z\n", "x\ny\n" * 5000)
+    assert refused.kind == "ambiguous"
+    assert "x" in str(refused)
 
 
 def test_hunks_may_be_repeated_out_of_order_or_there_already() -> None:
@@ -171,6 +197,28 @@ def test_a_file_of_equal_lines_is_handled_in_bounded_work() -> None:
     assert applied("@@ -100,2 +100,3 @@\n x\n+y\n x\n", text) == "x\n" * 100 + "y\n" + "x\n" * 49_900
     assert refusal("@@\n x\n+y\n x\n", text).kind == "ambiguous"
     assert refusal("@@\n" + " x\n" * 500 + " z\n-x\n+y\n" + " x\n" * 500, text).kind == "too large"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("@@ -7 +7 @@\n" + " x\n" * 20_000 + "-x\n+y\n", "x\n" * 50_000),
+        ("@@\n-x\n+y\n" * 301, "x\n" * 1_000),
+        ("@@\n-" + "x" * 400_001 + "\n+y\n", "y\n"),
+        ("@@\n-x1\n+y\n", "".join(f"x{n}\n" for n in range(100_001))),
+        ("@@\n" + "a b c\n" * 49_990, "x\n"),
+        ("@@\n-x1\n" + "+x\n" * 50_000, "x\n"),
+    ],
+)
+def test_what_would_take_long_is_refused_as_too_large(body: str, text: str) -> None:
+    assert refusal(body, text).kind == "too large"
+
+
+def test_a_large_diff_that_is_right_to_the_byte_is_applied() -> None:
+    text = "".join(f"x{n}\n" for n in range(100_001))
+    assert applied("@@ -3,2 +3,2 @@\n-x2\n+y\n x3\n", text) == text.replace("x2\n", "y\n", 1)
+    many = "".join(f"@@ -{n},2 +{n},2 @@\n-x{n - 1}\n+y\n x{n}\n" for n in range(10, 1_000, 2))
+    assert applied(many, text) is not None
 
 
 text_lines = st.lists(st.sampled_from(["a", "b", "  c", "    d", "", "\te", "f\r", "}", "“g”"]), max_size=24)

@@ -1,11 +1,11 @@
 # ruff: noqa: E501 - diffs are easier to read whole
 import pytest
-import unidiff
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitagent.core.diffs import Refused, apply_reply, between
 from gitagent.core.diffs.read import name_of, read_reply, unquoted
+from gitagent.core.diffs.wellformed import read_well_formed
 
 FILES = {
     "m.py": "def f(a):\n    if a:\n        return 1\n    return 2\n",
@@ -13,6 +13,7 @@ FILES = {
     "a b.py": "x\n",
     "e": "",
 }
+NAMES = "--- a/m.py\n+++ b/m.py\n"
 HUNK = "@@ -2,3 +2,3 @@\n     if a:\n         return 1\n-    return 2\n+    return 4\n"
 DONE = FILES["m.py"].replace("return 2", "return 4")
 
@@ -93,7 +94,7 @@ def test_files_are_made_deleted_and_renamed() -> None:
         ("diff --git a/x b/y\nrename from x\nrename to y\n", "no file"),
         ("diff --git a/m.py b/e\nrename from m.py\nrename to e\n", "no file"),
         ("--- a/m.py\n+++ b/m.py\n" + HUNK + "--- /dev/null\n+++ b/m.py\n@@ -0,0 +1 @@\n+x\n", "conflict"),
-        ("x" * 4_000_001, "too large"),
+        ("x" * 2_000_001, "too large"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_kind(reply: str, kind: str) -> None:
@@ -110,18 +111,85 @@ def test_binary_and_huge_files_are_left_alone() -> None:
         assert caught.value.kind == kind
 
 
-lines = st.lists(st.sampled_from(["a", "b", " c", "-- d", "++ e", "", "@@"]), max_size=25)
+odd = [
+    "a",
+    "b",
+    " c",
+    "\f",
+    "d\x85",
+    "e\u2028f",
+    "\x1cg",
+    "\v",
+    "é",
+    "\\ h",
+    "\udcff",
+    "```",
+    "diff --git i j",
+    "\\",
+]
+plain_lines = st.lists(st.sampled_from([*odd, "", "@@", "cr\r", "\r"]), max_size=25)
 
 
-@settings(max_examples=100, deadline=None)
-@given(old=lines, new=lines)
-def test_a_clean_diff_is_read_as_unidiff_reads_it(old: list[str], new: list[str]) -> None:
-    diff = between({"f": ("".join(line + "\n" for line in old), "".join(line + "\n" for line in new))})
-    theirs = unidiff.PatchSet(diff.text)
-    ours = read_reply(diff.text)
-    if not diff.paths:
-        return
-    assert [(h.source_start, h.source_length, h.target_length) for h in theirs[0]] == [
-        (h.start, *(h.sizes or ())) for h in ours[0].hunks
+def diff_of(old: list[str], new: list[str], ends: tuple[str, str]) -> str:
+    """A clean diff; every text ends as `ends` says."""
+    texts = {name: ("\n".join(old) + ends[0], "\n".join(new) + ends[1]) for name in ("f", "g h")}
+    return between(texts).text.replace("diff --git a/g h b/g h\n", "")
+
+
+ends = st.tuples(st.sampled_from(["\n", ""]), st.sampled_from(["\n", ""]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(old=plain_lines, new=plain_lines, ends=ends)
+def test_a_clean_diff_is_read_by_unidiff_as_by_us(old: list[str], new: list[str], ends: tuple[str, str]) -> None:
+    diff = diff_of(old, new, ends)
+    theirs = read_well_formed(diff)
+    assert theirs is None or theirs == read_reply(diff)
+    assert theirs is not None or not diff or "\r" in diff or "old mode" in diff
+
+
+riddles = st.lists(
+    st.sampled_from(["-- a/x", "++ b/x", "-- y", "++ y", "@@ -1 +1 @@", "a", "", "-", "+"]), max_size=25
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(old=riddles, new=riddles, ends=ends)
+def test_lines_that_look_like_headers_are_no_riddle_in_a_clean_diff(
+    old: list[str], new: list[str], ends: tuple[str, str]
+) -> None:
+    before, after = "\n".join(old) + ends[0], "\n".join(new) + ends[1]
+    if before != after and before and after:
+        assert apply_reply(between({"f": (before, after)}).text, {"f": before}.get).texts == {"f": after}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Text\n" + NAMES + HUNK,
+        NAMES + HUNK + "Text\n",
+        NAMES + HUNK + " one more\n",
+        NAMES + HUNK.replace("-2,3", "-2,4"),
+        NAMES + HUNK.replace("-2,3", "-2,2"),
+        NAMES + HUNK.replace("-2,3", "-" + "2" * 5000 + ",3"),
+        NAMES + HUNK.replace("\n", "\r\n"),
+        NAMES + HUNK.replace("     if a:", ""),
+        NAMES + HUNK.removesuffix("\n"),
+        NAMES + HUNK + "--- a/n.py\n+++ b/n.py\n",
+        "diff --git a/m.py b/m.py\nold mode 100644\nnew mode 100755\n" + NAMES + HUNK,
+        NAMES + HUNK * 1000,
+    ],
+)
+def test_what_is_not_well_formed_to_the_letter_is_not_left_to_unidiff(reply: str) -> None:
+    assert read_well_formed(reply) is None
+
+
+def test_well_formed_sections_are_read_with_their_names_and_sections() -> None:
+    reply = f"diff --git a/m.py b/m.py\nindex 12..34 100644\n{NAMES}{HUNK}--- a/a b.py\t2024-01-01\n+++ b/a b.py\t\n@@ -1 +1 @@ def f():\n-x\n+y\n"
+    files = read_well_formed(reply)
+    assert files is not None
+    assert files == read_reply(reply)
+    assert [(file.line, file.old, file.new, file.hunks[0].section) for file in files] == [
+        (1, "a/m.py", "b/m.py", ""),
+        (10, "a/a b.py", "b/a b.py", "def f():"),
     ]
-    assert [[str(line).rstrip("\n") for line in h] for h in theirs[0]] == [h.lines for h in ours[0].hunks]
