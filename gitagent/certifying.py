@@ -11,6 +11,8 @@ from gitagent.records import Request, SandboxLimits, TestCommand, TestRun, Verdi
 from gitagent.searching import Budget
 from gitagent.workspaces import Workspaces
 
+MOST_FLAKY = 20
+
 
 class Certifier:
     """What the tests say of a request's base and of changes to it. `suite` is the whole suite's run on base."""
@@ -67,7 +69,8 @@ class Certifier:
         with self._workspaces.fresh() as fresh:
             fresh.write(texts)
             tip = self.tests(fresh, "tip", scope, tree=scratch.tree_of(texts))
-            doubtful = tuple(dict.fromkeys([*red, *verdicts.judge(base, tip, red=red).pass_to_fail]))
+            broken = verdicts.judge(base, tip, red=red).pass_to_fail
+            doubtful = tuple(dict.fromkeys([*red, *broken]))
 
             def again(where: str) -> TestRun:
                 if where == "tip":
@@ -75,8 +78,11 @@ class Certifier:
                 with self._workspaces.fresh() as untouched:
                     return self.tests(untouched, where, doubtful)
 
-            self._workspaces.prepare()  # for the second run on base
-            verdict = proving.verdict(base, tip, red=red, rerun=again)
+            # So many do not break by chance.
+            flaky = len(broken) <= MOST_FLAKY
+            if flaky:
+                self._workspaces.prepare()  # for the second run on base
+            verdict = proving.verdict(base, tip, red=red, rerun=again if flaky else None)
         if scope and self.suite is not None and self.suite.state == "inconclusive":
             verdict = replace(verdict, reason=f"{verdict.reason}; only {', '.join(scope)}: {self.suite.reason}")
         self._ports.stream(

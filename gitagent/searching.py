@@ -132,21 +132,21 @@ class Search:
             self._stream(TaskStarted(task=task.id, path=task.path, worker=worker.name, attempt=task.attempt))
         answers = [worker.candidates(task, self._read(task.path) or "", limit=limit) for task in plan.tasks]
         merged = heapq.merge(*answers, key=lambda candidate: -candidate.score)
-        survivors: list[Candidate] = []
-        found = since = 0
-        for trial in self._trials(merged, limit, stop_after=SURVIVORS):
-            since += bool(found)
+        waiting: list[Candidate] = []
+        since = 0
+        for trial in self._trials(merged, limit):
+            since += bool(waiting)
             if trial.passed and trial.failed:
                 self.partial.append(trial)
             if trial.state == "passed":
-                found += 1
                 if _size(trial.candidate) <= SMALL:
                     yield trial.candidate  # none of the rest is better
                 else:
-                    survivors.append(trial.candidate)
-            if since >= ENCORE:
-                break
-        yield from sorted(survivors, key=lambda one: (_size(one), -one.score))
+                    waiting.append(trial.candidate)
+            if since >= ENCORE or len(waiting) >= SURVIVORS:
+                yield from _smallest_first(waiting)
+                waiting, since = [], 0  # the whole suite refused them all: on with the search
+        yield from _smallest_first(waiting)
 
     def model(self, worker: Worker, plan: Plan) -> Iterator[Candidate]:
         """Survivors among a model's answers, task by task; a refusal or a failed test is told to it."""
@@ -388,6 +388,10 @@ def files_by_words(text: str, paths: Collection[str]) -> tuple[str, ...]:
         if shared:
             scored.append((-shared, path))
     return tuple(path for _, path in sorted(scored))
+
+
+def _smallest_first(candidates: Sequence[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda one: (_size(one), -one.score))
 
 
 def _size(candidate: Candidate) -> int:

@@ -178,6 +178,8 @@ def items_of(lines: list[str], first_number: int) -> list[Item]:
 
 def _price(items: list[Item]) -> None:
     above, below = _neighbours(items), _neighbours(items[::-1])[::-1]
+    before: str
+    after: str
     for at, item in enumerate(items):
         if item.kind not in ("blank", "bare", "context"):
             continue

@@ -8,8 +8,8 @@ own headers but `diff --git` and `index`.
 
 import re
 
-from gitagent.core.diffs.lines import lines_of
 from gitagent.core.diffs.read import FilePatch, Hunk, name_of, section_of
+from gitagent.core.texts import lines_of
 
 # unidiff takes 5 microseconds a line. Longer diffs are read by `read`, twice as fast.
 _MOST_CHARACTERS = 40_000
