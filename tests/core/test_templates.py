@@ -281,3 +281,15 @@ def test_whatever_the_expressions_every_text_parses(parts: list[str], newline: s
         return
     for repair in islice(repairs(text, [], first_line=1, last_line=text.count("\n") + 1), 150):
         ast.parse(repair.text)
+
+
+def test_numbers_that_would_do_nothing_are_not_offered() -> None:
+    text = "def mean(rows):\n    return total(rows) / (len(rows) - 1)\n"
+    new = [one.text.split("\n")[1].strip() for one in all_of(text)]
+    assert "return total(rows) / (len(rows))" in new[:6]
+    assert not {"return total(rows) / (len(rows) - 0)", "return total(rows) / (len(rows) / 1)"} & set(new)
+
+
+def test_the_other_end_is_offered_before_the_second_place() -> None:
+    new = [one.text.split("\n")[1].strip() for one in all_of("def newest(items):\n    return items.pop(0)\n")]
+    assert new.index("return items.pop(-1)") < new.index("return items.pop(1)")

@@ -34,6 +34,9 @@ _ARITHMETIC: dict[type[ast.operator], tuple[str, tuple[str, ...]]] = {
     ast.BitXor: (r"\^", ("|", "&")),
 }
 
+# What leaves a number as it is, by the right side.
+_IDLE = {"1": ("*", "/", "//", "**"), "0": ("+", "-", "|")}
+
 
 def comparison(src: Source, site: Site) -> Iterator[Edit]:
     """`a < b` becomes `a <= b`, `is` becomes `==`, `in` becomes `not in`."""
@@ -66,7 +69,10 @@ def arithmetic(src: Source, site: Site) -> Iterator[Edit]:
             where = src.between(node.left, node.right, token)
             formats = isinstance(node.left, (ast.Constant, ast.JoinedStr)) and isinstance(node.op, ast.Mod)
             if where and not formats:
-                yield from (Edit(*where, other, 0.9 - 0.2 * n) for n, other in enumerate(others))
+                # `x / 1` and `x - 0` are `x`, which the sides alone say better.
+                idle = _IDLE.get(src.segment(node.right), ())
+                offered = ((other, 0.9 - 0.2 * n) for n, other in enumerate(others) if other not in idle)
+                yield from (Edit(*where, other, weight) for other, weight in offered)
             yield src.replace(node, src.grouped(node.left), 0.4)
             yield src.replace(node, src.grouped(node.right), 0.3)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.Invert)):
@@ -196,7 +202,7 @@ def bounds(src: Source, site: Site) -> Iterator[Edit]:
                 for side in (node.left, *node.comparators):
                     yield from _by_one(src, side, 0.6)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub, ast.FloorDiv, ast.Mod)):
-            yield from _by_one(src, node, 0.4)
+            yield from _by_one(src, node, 0.9 if _is_one(node.right) else 0.4)
     value = getattr(site.node, "value", None)
     if isinstance(site.node, (ast.Return, ast.Assign, ast.AugAssign)) and value is not None:
         yield from _by_one(src, value, 0.35)

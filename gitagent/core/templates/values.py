@@ -118,9 +118,25 @@ def constants(src: Source, site: Site) -> Iterator[Edit]:
                     yield src.replace(node, other, 0.3)
 
 
+def _is_index(node: ast.Constant, parent: ast.AST) -> bool:
+    if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute):
+        return parent.func.attr == "pop" and parent.args == [node]
+    return isinstance(parent, ast.Subscript) and parent.slice is node
+
+
+def _is_idle(node: ast.Constant, parent: ast.AST, number: int) -> bool:
+    """Whether the number would do nothing there (`x - 0`, `x * 1`): then the operator goes too, elsewhere."""
+    if not isinstance(parent, ast.BinOp) or parent.right is not node:
+        return False
+    return number == (0 if isinstance(parent.op, (ast.Add, ast.Sub)) else 1) and not isinstance(parent.op, ast.Mod)
+
+
 def _integers(src: Source, site: Site, node: ast.Constant, value: int) -> Iterator[Edit]:
-    for number, weight in ((value + 1, 1.0), (value - 1, 1.0), (0, 0.7), (1, 0.7), (-1, 0.5), (-value, 0.4)):
-        if number != value:
+    parent = src.parents[node]
+    # Of an index, the other end is likelier meant than the second place.
+    last = (1.05 if _is_index(node, parent) else 1.0) if value == 0 else 0.5
+    for number, weight in ((-1, last), (value + 1, 1.0), (value - 1, 1.0), (0, 0.7), (1, 0.7), (-value, 0.4)):
+        if number != value and not (number == -1 and weight == 1.0) and not _is_idle(node, parent, number):
             yield src.replace(node, str(number), weight)
     inside = site.function or src.tree
     seen = {n.value for n in src.inside(inside) if isinstance(n, ast.Constant) and type(n.value) is int}
