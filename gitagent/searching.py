@@ -152,8 +152,8 @@ class Search:
         """Survivors among a model's answers, task by task; a refusal or a failed test is told to it."""
         for task in plan.tasks[:MODEL_TASKS]:
             told = ""
-            for _ in range(self._budget.limits.attempts):
-                asked = task.retried_after(told) if told else task
+            for number in range(self._budget.limits.attempts):
+                asked = _again(task, told, number) if told else task
                 for trial in self._answers(worker, asked, self._wanted.get(worker.name, 1)):
                     if isinstance(trial, str):
                         told = trial
@@ -171,8 +171,8 @@ class Search:
         told = "no worker is set up"
         error: ModelError | None = None
         for position, worker in enumerate(workers):
-            for _ in range(self._budget.limits.attempts):
-                asked = task if told == "no worker is set up" else task.retried_after(told)
+            for number in range(self._budget.limits.attempts):
+                asked = task if told == "no worker is set up" else _again(task, told, number)
                 chosen: proving.Trial | None = None
                 try:
                     # In a plan of several tasks one answer alone seldom turns a test green, so a paid model is
@@ -289,6 +289,11 @@ class Search:
             yield candidate
             if taken >= limit:
                 return
+
+
+def _again(task: MicroTask, told: str, number: int) -> MicroTask:
+    """The task for the `number`-th attempt (from 0), each with an attempt of its own, so that each is asked anew."""
+    return replace(task.retried_after(told), attempt=task.attempt + max(number, 1))
 
 
 def in_order(tasks: Sequence[MicroTask]) -> Iterator[MicroTask]:

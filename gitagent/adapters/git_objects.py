@@ -117,8 +117,8 @@ def edited_tree(
 ) -> str:
     """The oid of a tree: `root` (None: empty) with files replaced, or taken out where None.
 
-    Modes are kept but for those in `modes`, new files are plain, directories left empty vanish. All is written once
-    every path is accepted. Raises DiffError, naming the path, if one may not be written.
+    Modes are kept but for those in `modes`, new files are plain, directories left empty vanish. Blobs and
+    trees are written once every path is accepted. Raises DiffError, naming the path, if one may not be written.
     """
     for path in files:
         check_path(path)

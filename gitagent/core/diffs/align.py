@@ -183,11 +183,10 @@ def _price(items: list[Item]) -> None:
     for at, item in enumerate(items):
         if item.kind not in ("blank", "bare", "context"):
             continue
+        before, after = above[at], below[at]
         if item.kind == "context":
             before = items[at - 1].kind if at else ""
             after = items[at + 1].kind if at + 1 < len(items) else ""
-        else:
-            before, after = above[at], below[at]
         sides = (before == "added") + (after == "added")
         edge = not before or not after
         if item.kind == "blank":
