@@ -68,6 +68,7 @@ class Certifier:
         base, scope = self._on_base(red)
         with self._workspaces.fresh() as fresh:
             fresh.write(texts)
+            self._workspaces.prepare()  # for the second run on base
             tip = self.tests(fresh, "tip", scope, tree=scratch.tree_of(texts))
             broken = verdicts.judge(base, tip, red=red).pass_to_fail
             doubtful = tuple(dict.fromkeys([*red, *broken]))
@@ -79,10 +80,8 @@ class Certifier:
                     return self.tests(untouched, where, doubtful)
 
             # So many do not break by chance.
-            flaky = len(broken) <= MOST_FLAKY
-            if flaky:
-                self._workspaces.prepare()  # for the second run on base
-            verdict = proving.verdict(base, tip, red=red, rerun=again if flaky else None)
+            rerun = again if len(broken) <= MOST_FLAKY else None
+            verdict = proving.verdict(base, tip, red=red, rerun=rerun)
         if scope and self.suite is not None and self.suite.state == "inconclusive":
             verdict = replace(verdict, reason=f"{verdict.reason}; only {', '.join(scope)}: {self.suite.reason}")
         self._ports.stream(

@@ -103,6 +103,12 @@ class _Run:
     # -- the whole ---------------------------------------------------------------------------------------
 
     def pursue(self) -> Report:
+        try:
+            return self._pursue()
+        finally:
+            self.workspaces.close()
+
+    def _pursue(self) -> Report:
         request, ports = self.request, self.ports
         self.emit(
             RunStarted(
@@ -173,6 +179,7 @@ class _Run:
             self.emit(Noted(level="warning", text=f"the run is not written down: {error}"))
 
     def _work(self, scratch: Scratch) -> tuple[State, str]:
+        self.workspaces.prepare()
         if self.ports.repository.is_dirty():
             self.emit(Noted(level="info", text="uncommitted changes in the working copy are not part of this run"))
         entries = self.ports.repository.entries(self.request.base)
@@ -185,8 +192,6 @@ class _Run:
                 error = self._within(workspace, scratch, command)
         except searching.OutOfBudget as limit:
             self._left_out(str(limit))
-        finally:
-            self.workspaces.close()
         return self._publish(error)
 
     def _within(self, workspace: Workspace, scratch: Scratch, command: TestCommand) -> GitagentError | None:
