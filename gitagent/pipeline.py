@@ -410,6 +410,8 @@ class _Run:
         tasks = {task.id: task for task in plan.tasks}
         for survivor in survivors:
             verdict = certifier.certify(scratch, dict(survivor.texts), self._red_names)
+            if self._without_flaky(verdict):
+                verdict = certifier.certify(scratch, dict(survivor.texts), self._red_names)
             if verdict.state == "passed":
                 self.verdict = verdict
                 self._commit(scratch, tasks[survivor.task], survivor, _counted(verdict))
@@ -418,6 +420,19 @@ class _Run:
                 f"candidates turned the red tests green, but the verdict was {verdict.state}: {verdict.reason}"
             )
         return False
+
+    def _without_flaky(self, verdict: Verdict) -> bool:
+        """Whether red tests that nobody named turned out to be flaky, and others are left that can be judged."""
+        steady = tuple(test for test in self._red_names if test not in verdict.flaky)
+        if self.request.tests or not steady or steady == self._red_names:
+            return False
+        for test in self._red_names:
+            if test in verdict.flaky:
+                line = f"{test} is flaky: it came out differently when run again, and was left out"
+                self._left_out(line)
+                self.emit(Noted(level="warning", text=line))
+        self._red_names = steady
+        return True
 
     def _in_steps(self, scratch: Scratch, search: searching.Search, certifier: certifying.Certifier) -> None:
         """Where no one edit was enough: edits that turn some of the red tests green, committed one by one."""

@@ -39,7 +39,7 @@ class Engine:
         self.epoch = 0  # how often the cache was emptied
         try:
             self._load(threads)
-        except BaseException:
+        except BaseException:  # whatever stopped it, what was loaded so far is given back
             self.close()
             raise
 

@@ -125,10 +125,12 @@ def _is_index(node: ast.Constant, parent: ast.AST) -> bool:
 
 
 def _is_idle(node: ast.Constant, parent: ast.AST, number: int) -> bool:
-    """Whether the number would do nothing there (`x - 0`, `x * 1`): then the operator goes too, elsewhere."""
+    """Whether the number would do nothing there (`x - 0`, `x * 1`), or is better said by the operator (`x - -1`)."""
     if not isinstance(parent, ast.BinOp) or parent.right is not node:
         return False
-    return number == (0 if isinstance(parent.op, (ast.Add, ast.Sub)) else 1) and not isinstance(parent.op, ast.Mod)
+    if isinstance(parent.op, (ast.Add, ast.Sub)):
+        return number <= 0
+    return number == 1 and not isinstance(parent.op, ast.Mod)
 
 
 def _integers(src: Source, site: Site, node: ast.Constant, value: int) -> Iterator[Edit]:
