@@ -80,7 +80,7 @@ def test_a_script_that_a_test_starts_is_mended_though_no_coverage_sees_it(tmp_pa
 def test_a_flaky_test_beside_the_red_one_is_named_and_left_out(tmp_path: Path, temporary: Path) -> None:
     seen = tmp_path / "seen"
     luck = f"\n\ndef test_luck():\n    import pathlib\n\n    seen = pathlib.Path({str(seen)!r})\n"
-    luck += "    met = seen.exists()\n    seen.touch()\n    assert met  # only the first run fails, whatever the code does\n"
+    luck += "    met = seen.exists()\n    seen.touch()\n    assert met\n"  # fails the first time only
     test = 'from b import upper\n\n\ndef test_upper():\n    assert upper("a") == "A"\n'
     project = project_of(tmp_path, temporary, {"b.py": THREE["b.py"], "test_b.py": test + luck})
     done = project.gitagent("fix", "upper gives small letters", "--max-candidates", "40")
