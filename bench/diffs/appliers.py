@@ -46,7 +46,10 @@ def command(*argv: str) -> Applier:
 
 
 def aider() -> Applier | None:
-    """aider's udiff applier, where the package is installed."""
+    """aider's udiff applier, where the package is installed: here, or by `make bench ARGS=--peers`."""
+    root = Path(__file__).resolve().parents[2]
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    sys.path.append(str(root / ".cache" / "bench-peers" / "aider" / "lib" / version / "site-packages"))
     try:
         from aider.coders import search_replace, udiff_coder
     except Exception:  # noqa: BLE001 - its dependencies raise what they like
@@ -86,7 +89,7 @@ def appliers(peers: bool) -> dict[str, Applier]:
     if theirs is not None:
         out["aider udiff"] = theirs
     else:
-        print("# aider is not installed here, so not measured", file=sys.stderr)
+        print("# aider is not installed (make bench ARGS=--peers does it), so not measured", file=sys.stderr)
     return out
 
 

@@ -87,6 +87,8 @@ def clean_cases(cache: Path, rng: random.Random) -> Iterator[Case]:
     files = [(path, lines_of(old), hunks_of(lines_of(old), lines_of(new))) for path, old, new in fetched(cache)]
     files = [(path, old, [h for h in hunks if len(h.lines) <= 60]) for path, old, hunks in files]
     files = [one for one in files if one[2]]
+    if not files:
+        sys.exit("no release of any package could be fetched, so there is nothing to mangle")
     while True:
         path, old, all_hunks = rng.choice(files)
         count = min(rng.choice([1, 1, 1, 2, 2, 3]), len(all_hunks))
