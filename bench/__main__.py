@@ -9,19 +9,27 @@ import time
 from pathlib import Path
 
 from bench import commits, peers, repositories, runs, startup
+from bench.diffs import __main__ as diffs
 
 PARTS = ("startup", "runs", "commits")
+# Made only when asked for by name: one fetches releases of packages, the other needs a model.
+ON_DEMAND = ("diffs", "local")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description="What gitagent costs besides model and tests.")
-    parser.add_argument("parts", nargs="*", help=f"Tables to make, of {', '.join(PARTS)}; all by default.")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        help=f"Tables to make, of {', '.join(PARTS)}; these by default. Also: {', '.join(ON_DEMAND)}.",
+    )
     parser.add_argument("--sizes", default="20,500,5000", help="Python files in the generated repositories.")
     parser.add_argument("--rounds", type=int, default=5, help="Runs of each contender and size.")
+    parser.add_argument("--seed", type=int, default=1, help="Which mangled diffs to make, for diffs.")
     parser.add_argument("--peers", action="store_true", help="Install and measure other programs for the job too.")
     options = parser.parse_args()
     wanted = options.parts or PARTS
-    if unknown := set(wanted) - set(PARTS):
+    if unknown := set(wanted) - {*PARTS, *ON_DEMAND}:
         parser.error(f"no such table: {', '.join(sorted(unknown))}")
     sizes = [int(size) for size in options.sizes.split(",")]
     load = f"{os.getloadavg()[0]:.1f}"
@@ -31,6 +39,12 @@ def main() -> int:
     )
     if "startup" in wanted:
         startup.report(rounds=4 * options.rounds)
+    if "diffs" in wanted:
+        diffs.main(["--seed", str(options.seed), *(["--peers"] if options.peers else [])])
+    if "local" in wanted:
+        from bench import local  # needs what `pip install .[local]` brings
+
+        local.main([])
     if not {"runs", "commits"} & set(wanted):
         return 0
     with tempfile.TemporaryDirectory(prefix="gitagent-bench-", ignore_cleanup_errors=True) as folder:

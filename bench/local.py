@@ -397,13 +397,13 @@ PARTS: dict[str, Callable[[Path, int], None]] = {
 }
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m bench.local", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"Tables to make, of {', '.join(PARTS)}; all by default.")
     parser.add_argument("--count", type=int, default=1000, help="Generations for each vocabulary.")
     parser.add_argument("--keep", help="Directory to keep the models in, gigabytes of them.")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such table: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory(prefix="gitagent-bench-") as folder:

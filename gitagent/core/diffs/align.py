@@ -26,7 +26,7 @@ _DIFFERS, _EXTRA, _BARE_EXTRA, _PASSED, _PASSED_BLANK, _NEVER = 3, 5, 5, 3, 1, 9
 _APPLIED, _APPLIED_REMOVAL = 3, 5
 _MOST_STEPS, _MOST_PATHS, _MOST_ENDS, _MOST_NEAR = 8000, 200, 120, 9
 # In machine words touched, about, for one file: what takes an eighth of a second in the worst case.
-_MOST_WORK = 5_000_000
+_MOST_WORK = 4_000_000
 _LONGEST_ELISION = 120
 
 

@@ -13,8 +13,8 @@ from gitagent.core.diffs.transport import Drift, foreign
 from gitagent.core.texts import lines_of
 
 # Hunks and files beyond this are applied only where they are right to the byte.
-_LONGEST_HUNKS, _LARGEST_HUNKS, _LONGEST_FILE, _LARGEST_FILE = 20_000, 400_000, 100_000, 5_000_000
-_MOST_HUNKS, _FARTHEST_ABOVE = 300, 40
+_LONGEST_HUNKS, _LARGEST_HUNKS, _LONGEST_FILE, _LARGEST_FILE = 10_000, 200_000, 100_000, 5_000_000
+_MOST_HUNKS, _FARTHEST_ABOVE = 200, 40
 
 
 def exactly(text: str, hunks: Sequence[Hunk]) -> str | None:
@@ -119,6 +119,8 @@ def _parts(hunks: Sequence[Hunk], file: File) -> list[Part]:
     for number, hunk in enumerate(hunks, 1):
         lines = _seen(hunk.lines, file.text)
         dots = [at for at, line in enumerate(lines) if elides(line)]
+        if len(dots) > _MOST_HUNKS:
+            raise Refused("too large", file.path, f"hunk {number} leaves out too much", line=hunk.line)
         # Dots that the file has too may be just a line of it.
         sure = [at for at in dots if not file.target.at(lines[at].strip(), 1)]
         pieces = _pieces(number, hunk, lines, sure, file)

@@ -26,6 +26,7 @@ _RATIOS = ((1, 1), (1, 2), (2, 1), (1, 4), (4, 1), (1, 8), (8, 1), (1, 3), (3, 1
 _BLANKS_UNSURE = "how many blanks the added lines should have is not certain"
 _TELLING = 8  # indented lines of a file that show how it is indented
 _LONGEST_LINE = 400
+_MOST_RESPELLED = 12_000  # characters of a hunk's added lines, of some microseconds each
 _PROSE = (".md", ".rst", ".txt", ".html", ".htm", ".tex", ".adoc", ".po", ".json", ".csv", ".xml", "")
 
 
@@ -48,6 +49,10 @@ class Drift:
         indents = self.pairs + self.removed_pairs + self.marker_pairs
         other = self.signs or self.unsure or self.padded or self.stripped or self.inside
         return not other and all(mine == their for mine, their in indents)
+
+    def respells(self) -> bool:
+        """Whether the inside of added lines may have to change."""
+        return bool(self.signs or self.unsure or self.inside or self.stripped)
 
     def cost(self) -> int:
         """The price of the mangling: each kind once, however many lines have it."""
@@ -125,6 +130,8 @@ def carried(items: list[Item], path: Path, lines: list[str], drift: Drift) -> tu
         return written, "how far to indent the added lines is not certain"
     out: dict[int, str] = {}
     doubt = ""
+    if drift.respells() and sum(map(len, written.values())) > _MOST_RESPELLED:
+        return written, "how to spell so many added lines is not certain"
     for number, text in written.items():
         if not text.strip():
             out[number] = "" if drift.padded else text
@@ -289,7 +296,7 @@ def _body(
     trailing = text[len(text.rstrip()) :]
     if trailing and drift.padded:
         text = text.rstrip()
-    if not (drift.signs or drift.unsure or drift.inside or drift.stripped):
+    if not drift.respells():
         return text, ""
     tokens = _tokens(text)
     fresh, written = [True] * len(tokens), list(tokens)

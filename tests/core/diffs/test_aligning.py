@@ -202,12 +202,13 @@ def test_a_file_of_equal_lines_is_handled_in_bounded_work() -> None:
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        ("@@ -7 +7 @@\n" + " x\n" * 20_000 + "-x\n+y\n", "x\n" * 50_000),
-        ("@@\n-x\n+y\n" * 301, "x\n" * 1_000),
-        ("@@\n-" + "x" * 400_001 + "\n+y\n", "y\n"),
+        ("@@ -7 +7 @@\n" + " x\n" * 10_000 + "-x\n+y\n", "x\n" * 50_000),
+        ("@@\n-x\n+y\n" * 201, "x\n" * 1_000),
+        ("@@\n-" + "x" * 200_001 + "\n+y\n", "y\n"),
         ("@@\n-x1\n+y\n", "".join(f"x{n}\n" for n in range(100_001))),
-        ("@@\n" + "a b c\n" * 49_990, "x\n"),
-        ("@@\n-x1\n" + "+x\n" * 50_000, "x\n"),
+        ("@@\n" + "a b c\n" * 29_990, "x\n"),
+        ("@@\n" + "...\n-x\n+y\n" * 201, "x\n"),
+        ("@@\n-x1\n" + "+x\n" * 30_000, "x\n"),
     ],
 )
 def test_what_would_take_long_is_refused_as_too_large(body: str, text: str) -> None:
@@ -324,6 +325,7 @@ def test_added_lines_are_spelled_as_their_neighbours_show(old: str, body: str, n
     [
         ("x  =  1\n", "@@\n-x = 1\n+x = 1 # one\n"),
         ("f(a,  b)\n", "@@\n-f(a, b)\n+f(a, c, b)\n"),
+        ("f(a,  b)\n", "@@\n-f(a, b)\n" + "+f(a, b, c)\n" * 2_000),
         ("a\r\nb\nc\r\n", "@@\n a\n+x\n b\n"),
     ],
 )
