@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from gitagent import certifying, proving, saving, searching
-from gitagent.core import intake, localizing, messages, routing, testing
+from gitagent import certifying, finding, saving, searching
+from gitagent.core import intake, messages, routing, testing
 from gitagent.errors import GitagentError, ModelError, RepositoryError, RequestError
 from gitagent.events import (
     Committed,
@@ -27,8 +27,6 @@ from gitagent.ports import Planner, Ports, Scratch, Worker, Workspace
 from gitagent.records import (
     Candidate,
     Commit,
-    Coverage,
-    FileEntry,
     Findings,
     Limits,
     MicroTask,
@@ -38,15 +36,10 @@ from gitagent.records import (
     Request,
     SandboxLimits,
     TestCommand,
-    TestResult,
-    TestRun,
     Verdict,
 )
+from gitagent.tree import Tree
 from gitagent.workspaces import Workspaces
-
-REGULAR = (0o100644, 0o100755)
-TRACED_SECONDS = 20.0
-READ_FILES = 60
 
 State = Literal["proven", "unproven", "nothing", "interrupted"]
 
@@ -83,9 +76,7 @@ class _Run:
         self.branch = intake.branch_of(request) + (f"-dry-run-{options.run}" if options.dry_run else "")
         self.budget = searching.Budget(options.limits)
         self.journal = saving.Journal(ports.runs, options.run)
-        self.entries: Mapping[str, FileEntry] = {}
         self.changes: list[tuple[Commit, Candidate]] = []
-        self.current: dict[str, str | None] = {}
         self.plan: Plan | None = None
         self.verdict: Verdict | None = None
         self.pull: PullRequest | None = None
@@ -94,8 +85,8 @@ class _Run:
         self.refused = "no candidate turned the red tests green"
         self.unfinished: dict[str, str] = {}
         self._red_names: tuple[str, ...] = ()
-        self._texts: dict[str, str | None] = {}
         self.workspaces = Workspaces(self._open)
+        self.tree = Tree(ports.repository, request.base)
         self.emit = ports.stream
         ports.stream.add(self.budget.heard)
         ports.stream.add(self.journal.heard)
@@ -182,9 +173,7 @@ class _Run:
         self.workspaces.prepare()
         if self.ports.repository.is_dirty():
             self.emit(Noted(level="info", text="uncommitted changes in the working copy are not part of this run"))
-        entries = self.ports.repository.entries(self.request.base)
-        self.entries = {entry.path: entry for entry in entries}
-        command = testing.detect(self.entries, self.read, configured=self.options.test_command)
+        command = testing.detect(self.tree.entries, self.tree.on_base, configured=self.options.test_command)
         self.emit(StepStarted(step="sandbox", detail=self.ports.sandbox.name))
         error: GitagentError | None = None
         try:
@@ -205,14 +194,19 @@ class _Run:
             base_run = certifier.suite = certifier.tests(workspace, "base")
         if not self.request.tests:
             certifier.suite = base_run
-        red = self._red(base_run)
+        red = finding.red_tests(self.request, base_run)
+        self._red_names = tuple(result.id for result in red)
         self.workspaces.prepare()  # for the certificate; there is time while tests run and models think
-        findings = self._findings(workspace, certifier, base_run, red)
+        self.emit(StepStarted(step="locate", detail=f"{len(red)} red tests"))
+        findings = finding.findings(
+            self.request, self.tree, workspace, certifier, base_run, red, self._leaves_alone
+        )
+        self.emit(Located(suspects=findings.suspects[:10]))
         search = searching.Search(
             workspace=workspace,
             command=command,
             red=red,
-            read=self.text,
+            read=self.tree.text,
             budget=self.budget,
             stream=self.ports.stream,
             wanted=self.options.candidates,
@@ -233,72 +227,6 @@ class _Run:
     def _left_out(self, line: str) -> None:
         if line not in self.not_done:
             self.not_done.append(line)
-
-    # -- looking -----------------------------------------------------------------------------------------
-
-    def read(self, path: str) -> str | None:
-        """A regular file's text on base, or None."""
-        if path not in self._texts:
-            entry = self.entries.get(path)
-            regular = entry is not None and entry.mode in REGULAR
-            self._texts[path] = (
-                self.ports.repository.read(entry.oid).decode("utf-8", "surrogateescape")
-                if entry and regular
-                else None
-            )
-        return self._texts[path]
-
-    def text(self, path: str) -> str | None:
-        """A file's text with what was committed so far."""
-        return self.current[path] if path in self.current else self.read(path)
-
-    def _red(self, base_run: TestRun) -> tuple[TestResult, ...]:
-        if base_run.state == "inconclusive":
-            raise RequestError(
-                f"the tests do not run on base {self.request.base[:12]}: {base_run.reason}. "
-                "Nothing was committed.",
-                hint="GITAGENT_TESTS_TIMEOUT_SECONDS=900 gitagent fix …"
-                if base_run.exit_code is None
-                else 'gitagent fix --python VENV …, or --test-command "…"',
-            )
-        self._red_names = proving.red_tests(base_run, self.request.tests)
-        by_id = {result.id: result for result in base_run.results}
-        return tuple(by_id.get(name, TestResult(id=name, outcome="failed")) for name in self._red_names)
-
-    def _findings(
-        self, workspace: Workspace, certifier: certifying.Certifier, base_run: TestRun, red: tuple[TestResult, ...]
-    ) -> Findings:
-        self.emit(StepStarted(step="locate", detail=f"{len(red)} red tests"))
-        coverage: tuple[Coverage, ...] = ()
-        if red:
-            # The whole suite tells lines apart best; where it is slow, or was not run, the red tests' files do.
-            whole = base_run.seconds < TRACED_SECONDS and not self.request.tests
-            traced = () if whole else tuple(dict.fromkeys(result.id.split("::")[0] for result in red))
-            seconds = min(certifier.timeout_seconds, 30 + 20 * base_run.seconds)
-            coverage = proving.trace(workspace, certifier.command, tests=traced, timeout_seconds=seconds)
-            coverage = searching.about(coverage, self._red_names)
-        of_tests = dict.fromkeys(result.id.split("::")[0] for result in red)
-        tests = {path: text for path in of_tests if (text := self.read(path)) is not None}
-        # A test may start what it tests as a script, which no coverage sees: its own words lead there.
-        words = [self.request.text, *(localizing.test_source(result.id, tests) for result in red)]
-        named = [
-            path for path in searching.files_by_words("\n".join(words), self.entries) if not self._is_test(path)
-        ]
-        files = [path for path in searching.files_by_coverage(coverage, named) if not self._is_test(path)]
-        texts = {path: text for path in dict.fromkeys(files[:READ_FILES]) if (text := self.read(path)) is not None}
-        ran = {path for one in coverage for path in one.lines}
-        for path in [path for path in texts if self._refusal(path)]:
-            if path in ran:
-                self._leaves_alone(path)
-            del texts[path]
-        suspects = localizing.rank(coverage, red, {**tests, **texts}, self.request.text, test_paths=self._is_test)
-        self.emit(Located(suspects=suspects[:10]))
-        best = dict.fromkeys([s.path for s in suspects] + list(texts))
-        sizes = {path: text.count("\n") for path, text in texts.items()}
-        return Findings(red=red, suspects=suspects, files=tuple(best), sizes=sizes)
-
-    def _is_test(self, path: str) -> bool:
-        return path not in self.entries or testing.is_test_path(path)
 
     # -- solving -----------------------------------------------------------------------------------------
 
@@ -369,7 +297,7 @@ class _Run:
         return stopped
 
     def _planned(self, planner: Planner, findings: Findings) -> Plan:
-        plan, _ = planner.plan(self.request, findings, self.text)
+        plan, _ = planner.plan(self.request, findings, self.tree.text)
         refused = {path for path in dict.fromkeys(task.path for task in plan.tasks) if self._leaves_alone(path)}
         kept = tuple(task for task in plan.tasks if task.path not in refused)
         if not kept:
@@ -384,24 +312,13 @@ class _Run:
 
     def _leaves_alone(self, path: str) -> bool:
         """Whether no task may be about this path; the reason is told once."""
-        reason = self._refusal(path)
+        named = {name.split("::")[0] for name in self._red_names if self.request.tests}
+        reason = self.tree.refusal(path, named)
         line = f"{path} {reason} and was left alone"
         if reason and line not in self.not_done:
             self.not_done.append(line)
             self.emit(Noted(level="warning", text=line))
         return bool(reason)
-
-    def _refusal(self, path: str) -> str:
-        """Why no task may be about this path, in words that follow it; "" if one may."""
-        entry = self.entries.get(path)
-        if entry is not None and entry.mode not in REGULAR:
-            return "is no regular file"
-        first = path.split("/")[0].lower()
-        named = {name.split("::")[0] for name in self._red_names if self.request.tests}
-        if path in named or first in (".git", ".github", ".gitagent", ".gitagent.toml", "hooks"):
-            return "is protected"
-        text = self.text(path) or ""
-        return "is not UTF-8" if any("\udc80" <= char <= "\udcff" for char in text) else ""
 
     def _any(
         self, scratch: Scratch, plan: Plan, survivors: Iterable[Candidate], certifier: certifying.Certifier
@@ -442,10 +359,10 @@ class _Run:
         self.emit(Noted(level="info", text=f"no one edit turns all {len(wanted)} red tests green; one by one"))
         for trial in searching.steps(search.partial):
             changed, gained = trial.candidate.texts, set(trial.passed) & set(wanted)
-            if gained <= green or changed.keys() & self.current.keys():
+            if gained <= green or changed.keys() & self.tree.changed.keys():
                 continue
             goal = tuple(test for test in wanted if test in green | gained)
-            verdict = certifier.certify(scratch, {**self.current, **changed}, goal)
+            verdict = certifier.certify(scratch, {**self.tree.changed, **changed}, goal)
             if verdict.state == "passed":
                 self.verdict = verdict
                 self._commit(scratch, tasks[trial.candidate.task], trial.candidate, _counted(verdict))
@@ -475,7 +392,7 @@ class _Run:
                 return False
             if attempt > 1 and not any(changed):
                 return True  # the verdict on this tree is known
-            self.verdict = certifier.certify(scratch, self.current, self._red_names)
+            self.verdict = certifier.certify(scratch, self.tree.changed, self._red_names)
             if self.verdict.state != "failed" or attempt == self.options.limits.attempts:
                 return True
             told = searching.failures(self.verdict)
@@ -497,7 +414,7 @@ class _Run:
     def _commit_task(
         self, scratch: Scratch, search: searching.Search, task: MicroTask, workers: list[Worker]
     ) -> bool:
-        chosen, trial = search.best(searching.refreshed(task, self.text(task.path)), workers)
+        chosen, trial = search.best(searching.refreshed(task, self.tree.text(task.path)), workers)
         if chosen is None:
             if not any(candidate.task == task.id for _, candidate in self.changes):
                 self.unfinished[task.id] = f"task {task.id} in {task.path}: {trial}"
@@ -511,7 +428,7 @@ class _Run:
         message = messages.commit_message(self.request, task, candidate, run=self.options.run, verdict=verdict)
         commit = scratch.commit(candidate.texts, message)
         self.changes.append((commit, candidate))
-        self.current.update(candidate.texts)
+        self.tree.changed.update(candidate.texts)
         self.emit(
             Committed(
                 task=task.id,

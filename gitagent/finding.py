@@ -1,0 +1,67 @@
+"""What is known before planning: the red tests, the lines they make suspicious, the files worth reading."""
+
+from collections.abc import Callable
+
+from gitagent import proving, searching
+from gitagent.certifying import Certifier
+from gitagent.core import localizing
+from gitagent.errors import RequestError
+from gitagent.ports import Workspace
+from gitagent.records import Coverage, Findings, Request, TestResult, TestRun
+from gitagent.tree import Tree
+
+TRACED_SECONDS = 20.0
+READ_FILES = 60
+
+
+def red_tests(request: Request, base_run: TestRun) -> tuple[TestResult, ...]:
+    """The tests to be mended. Raises RequestError if base cannot tell, or those asked for do not fail there."""
+    if base_run.state == "inconclusive":
+        slow = base_run.exit_code is None
+        raise RequestError(
+            f"the tests do not run on base {request.base[:12]}: {base_run.reason}. Nothing was committed.",
+            hint="GITAGENT_TESTS_TIMEOUT_SECONDS=900 gitagent fix …"
+            if slow
+            else 'gitagent fix --python VENV …, or --test-command "…"',
+        )
+    by_id = {result.id: result for result in base_run.results}
+    names = proving.red_tests(base_run, request.tests)
+    return tuple(by_id.get(name, TestResult(id=name, outcome="failed")) for name in names)
+
+
+def findings(
+    request: Request,
+    tree: Tree,
+    workspace: Workspace,
+    certifier: Certifier,
+    base_run: TestRun,
+    red: tuple[TestResult, ...],
+    leaves_alone: Callable[[str], bool],
+) -> Findings:
+    """Trace the red tests and rank what they ran. `leaves_alone` says of a path, and tells, that it may not change."""
+    coverage: tuple[Coverage, ...] = ()
+    if red:
+        # The whole suite tells lines apart best; where it is slow, or was not run, the red tests' files do.
+        whole = base_run.seconds < TRACED_SECONDS and not request.tests
+        traced = () if whole else tuple(dict.fromkeys(result.id.split("::")[0] for result in red))
+        seconds = min(certifier.timeout_seconds, 30 + 20 * base_run.seconds)
+        coverage = proving.trace(workspace, certifier.command, tests=traced, timeout_seconds=seconds)
+        coverage = searching.about(coverage, [result.id for result in red])
+    of_tests = dict.fromkeys(result.id.split("::")[0] for result in red)
+    tests = {path: text for path in of_tests if (text := tree.on_base(path)) is not None}
+    # A test may start what it tests as a script, which no coverage sees: its own words lead there.
+    words = [request.text, *(localizing.test_source(result.id, tests) for result in red)]
+    named = [path for path in searching.files_by_words("\n".join(words), tree.entries) if tree.is_source(path)]
+    files = [path for path in searching.files_by_coverage(coverage, named) if tree.is_source(path)]
+    texts = {path: text for path in files[:READ_FILES] if (text := tree.on_base(path)) is not None}
+    ran = {path for one in coverage for path in one.lines}
+    for path in [path for path in texts if tree.refusal(path)]:
+        if path in ran:
+            leaves_alone(path)
+        del texts[path]
+    suspects = localizing.rank(
+        coverage, red, {**tests, **texts}, request.text, test_paths=lambda path: not tree.is_source(path)
+    )
+    best = dict.fromkeys([suspect.path for suspect in suspects] + list(texts))
+    sizes = {path: text.count("\n") for path, text in texts.items()}
+    return Findings(red=red, suspects=suspects, files=tuple(best), sizes=sizes)
