@@ -52,3 +52,11 @@ def inputs() -> Iterator[tuple[str, str, str]]:
     hunk = f"-{wide}\n" + f"+{wide.replace(' ', '  ')}, 1\n" * 50
     yield "50 new spellings of one line", f"{NAMES}@@\n{hunk}", f"{wide.replace(', ', ',  ')}\n" + DISTINCT
     yield "a reply of 3,000,000 characters", " " * 3_000_000, DISTINCT
+    accents = "".join(f"    line {at} of é text\n" for at in range(59_000))
+    yield "59,000 lines with accents, drifted", f"{NAMES}@@\n line 5  of é text\n-line 6 of é text\n+y\n", accents
+    changes = "".join(f" line {at}\n-line {at + 1}\n+y{at}\n" for at in range(0, 6_600, 2))
+    yield "3,300 changes in one hunk", f"{NAMES}@@\n{changes}", DISTINCT
+    lines = "".join(f"-line {at}\n+y{at}\n" for at in range(14_899))
+    header = "@@ -1,14900 +1,14900 @@\n"
+    yield "14,900 changes, right to the byte", f"{NAMES}{header}{lines} line 14899\n", DISTINCT
+    yield "25,000 git headers", "diff --git a/f b/f\n" * 25_000, DISTINCT

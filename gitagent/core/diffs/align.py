@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gitagent.core.diffs.keys import key
+from gitagent.core.diffs.keys import key, keys_of
 from gitagent.core.diffs.refusals import Refused
 
 ItemKind = Literal["context", "removed", "added", "blank", "bare"]
@@ -83,7 +83,7 @@ class Target:
     """A file's lines (without newlines) with what was computed about them, view by view."""
 
     lines: list[str]
-    places: dict[int, dict[str, list[int]]] = field(default_factory=dict)
+    places: dict[int, tuple[dict[str, int], dict[str, list[int]]]] = field(default_factory=dict)
     sets: dict[tuple[int, str], int] = field(default_factory=dict)
     path: str = ""
     work: int = _MOST_WORK
@@ -99,14 +99,16 @@ class Target:
     def at(self, text: str, view: int) -> list[int]:
         """Where in the file a line stands, in a view."""
         if view not in self.places:
-            found: dict[str, list[int]] = {}
-            for number, line in enumerate(self.lines if view == 0 else [key(x, view) for x in self.lines]):
-                if line in found:
-                    found[line].append(number)
-                else:
-                    found[line] = [number]
-            self.places[view] = found
-        return self.places[view].get(key(text, view), [])
+            first: dict[str, int] = {}
+            again: dict[str, list[int]] = {}
+            for number, line in enumerate(keys_of(self.lines, view)):
+                earlier = first.setdefault(line, number)
+                if earlier != number:
+                    again.setdefault(line, [earlier]).append(number)
+            self.places[view] = first, again
+        first, again = self.places[view]
+        name = key(text, view)
+        return again[name] if name in again else [first[name]] if name in first else []
 
     def bits(self, text: str, view: int) -> int:
         """The same as one integer."""

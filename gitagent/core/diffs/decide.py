@@ -13,7 +13,7 @@ from gitagent.core.diffs.transport import Drift, foreign
 from gitagent.core.texts import lines_of
 
 # Hunks and files beyond this are applied only where they are right to the byte.
-_LONGEST_HUNKS, _LARGEST_HUNKS, _LONGEST_FILE, _LARGEST_FILE = 10_000, 200_000, 100_000, 5_000_000
+_LONGEST_HUNKS, _LARGEST_HUNKS, _LONGEST_FILE, _LARGEST_FILE = 10_000, 200_000, 60_000, 4_000_000
 _MOST_HUNKS, _FARTHEST_ABOVE = 200, 40
 
 

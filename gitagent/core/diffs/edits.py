@@ -33,13 +33,14 @@ class File:
 
 def taken_apart(path: str, text: str) -> File:
     lines = lines_of(text)
-    return File(
-        path,
-        text,
-        lines,
-        Target([bare(line) for line in lines], path=path),
-        {ending(line) for line in lines} - {""},
-    )
+    without = text.split("\n")
+    if not without[-1]:
+        without.pop()
+    endings = {"\n"} if "\n" in text else set()
+    if "\r" in text:
+        without = [bare(line) for line in without]
+        endings = {ending(line) for line in lines} - {""}
+    return File(path, text, lines, Target(without, path=path), endings)
 
 
 def edits_of(path: Path, items: list[Item], file: File, texts: dict[int, str]) -> tuple[tuple[Edit, ...], str]:

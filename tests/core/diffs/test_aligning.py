@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gitagent.core.diffs import Refused, apply_reply, between, lines_of
+from gitagent.core.diffs.keys import key, keys_of
 
 FILE = """\
 import os
@@ -220,6 +221,15 @@ def test_a_large_diff_that_is_right_to_the_byte_is_applied() -> None:
     assert applied("@@ -3,2 +3,2 @@\n-x2\n+y\n x3\n", text) == text.replace("x2\n", "y\n", 1)
     many = "".join(f"@@ -{n},2 +{n},2 @@\n-x{n - 1}\n+y\n x{n}\n" for n in range(10, 1_000, 2))
     assert applied(many, text) is not None
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.text(alphabet="ae \t\u0301\u0308\u200b“\u00a0\r\u1100\u1161\udcff", max_size=6), max_size=6),
+    st.integers(0, 2),
+)
+def test_the_keys_of_all_lines_are_those_of_each(lines: list[str], view: int) -> None:
+    assert keys_of(lines, view) == [key(line, view) for line in lines]
 
 
 text_lines = st.lists(st.sampled_from(["a", "b", "  c", "    d", "", "\te", "f\r", "}", "“g”"]), max_size=24)
