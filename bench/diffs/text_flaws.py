@@ -35,7 +35,7 @@ def tabs_for_spaces(case: Case, rng: random.Random) -> Case | None:
 
 @flaw
 def spaces_for_tabs(case: Case, rng: random.Random) -> Case | None:
-    """The file has tabs, the diff four spaces each."""
+    """The file has tabs, and shows it, the diff four spaces each."""
 
     def tabbed(text: str) -> str:
         return re.sub(r"(?m)^(?: {4})+", lambda found: "\t" * (len(found.group()) // 4), text)
@@ -43,7 +43,7 @@ def spaces_for_tabs(case: Case, rng: random.Random) -> Case | None:
     old, new = tabbed(case.old), tabbed(case.new or "")
     uneven = re.search(r"(?m)^\t* +\S", old + new)
     used = any(line[1:5] == "    " for h in case.hunks for line in h.lines)
-    return replace(case, old=old, new=new) if used and not uneven else None
+    return replace(case, old=old, new=new) if used and not uneven and "\n\t" in old else None
 
 
 @flaw

@@ -108,7 +108,8 @@ def _at_the_end(edit: Edit, items: list[Item], steps: Sequence[object], file: Fi
     marks = [item for item in items if item.no_newline]
     added = [item for item in items if item.kind == "added"]
     if not edit.new:
-        return edit, ""
+        # Unless the diff says that the removed end was bare, the line above may be meant to be bare in its place.
+        return edit, "" if had_newline or marks or not edit.first else _NO_NEWLINE
     marked = bool(added) and added[-1].no_newline
     if had_newline:
         return edit, _NO_NEWLINE if marked else ""

@@ -191,6 +191,8 @@ def test_ends_of_files_are_what_the_marks_say_or_what_they_were() -> None:
     assert applied("@@\n a\n b\n+c\n", "a\nb") == "a\nb\nc"
     assert applied("@@\n-a\n+c\n" + mark + " b\n", "a\nb\n") == "c\nb\n"
     assert refusal("@@\n a\n-b\n+c\n" + mark, "a\nb\n").kind == "ambiguous"
+    assert applied("@@\n a\n-b\n" + mark, "a\nb") == "a\n"
+    assert refusal("@@\n a\n-b\n", "a\nb").kind == "ambiguous"
 
 
 def test_a_file_of_equal_lines_is_handled_in_bounded_work() -> None:
