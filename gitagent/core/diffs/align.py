@@ -313,12 +313,13 @@ class Alignment:
         out: list[Path] = []
         budget = [_MOST_STEPS]
         for end in ends:
-            seen: set[tuple[tuple[str, int, int], ...]] = set()
+            seen: set[tuple[tuple[tuple[str, int, int], ...], int]] = set()
             for steps in self._walk(len(self.items), end, cost, budget):
                 path = Path(cost, steps)
-                effect = path.effect()
-                if effect not in seen:
-                    seen.add(effect)
+                # What differs costs more once it is looked at, so both ways to one effect are wanted.
+                name = path.effect(), sum(step.use == "differs" for step in steps)
+                if name not in seen:
+                    seen.add(name)
                     out.append(path)
                 if len(out) >= _MOST_PATHS:
                     return out, True

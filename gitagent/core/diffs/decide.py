@@ -205,7 +205,7 @@ def _told_apart(part: Part, parts: list[Part], file: File) -> Fit | None:
     numbered: list[Fit] = []
     if part.start is not None and len(shifts) < 2:
         expected = part.start + (next(iter(shifts)) if shifts else 0)
-        numbered = [fit for fit in part.fits if fit.begin == expected]
+        numbered = [fit for fit in part.fits if fit.begin == expected and not fit.weak]
     inside = [fit for fit in part.fits if _in_section(part.section, fit.begin, file.target)]
     if not inside or len(inside) == len(part.fits):
         inside = []

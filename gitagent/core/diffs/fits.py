@@ -118,6 +118,8 @@ def _fit_of(path: Path, part: Part, file: File, view: int) -> Fit | None:
     done = any(step.use in ("gone", "present") for step in steps)
     if (done and not _done_already(path, items, file)) or _repeats(path, items, file):
         return None
+    if path.cost and _doubles(path, items, file):
+        return None
     for step in steps:
         if step.use == "differs" and step.item is not None:
             if key(items[step.item].text, 2) == key(file.target.lines[step.at], 2):
@@ -209,6 +211,30 @@ def _repeats(path: Path, items: list[Item], file: File) -> bool:
         return False
     added = [items[step.item].text for step in path.steps if step.use == "inserted" and step.item is not None]
     return [key(line, 2) for line in passed] == [key(line, 2) for line in added]
+
+
+def _doubles(path: Path, items: list[Item], file: File) -> bool:
+    """Whether something it adds, and replaces nothing by, stands just there already.
+
+    Where the hunk fits without a flaw that may be meant. Else it is more likely to have been applied.
+    """
+    lines, steps = file.target.lines, path.steps
+    for at, step in enumerate(steps):
+        if step.use != "inserted" or (at and steps[at - 1].use in ("inserted", "removed")):
+            continue
+        end = at
+        while end < len(steps) and steps[end].use == "inserted":
+            end += 1
+        if end < len(steps) and steps[end].use == "removed":
+            continue
+        added = [items[one.item].text for one in steps[at:end] if one.item is not None]
+        if not any(_weight(text) > 1 for text in added):
+            continue
+        size, names = len(added), [key(text, 2) for text in added]
+        for near in (lines[step.at : step.at + size], lines[max(step.at - size, 0) : step.at]):
+            if [key(text, 2) for text in near] == names:
+                return True
+    return False
 
 
 def _applied_whole(part: Part, file: File) -> Fit | None:

@@ -183,6 +183,19 @@ def test_what_is_not_certain_is_refused_in_words(body: str, kind: str, words: st
     assert refused.path == "m.py"
 
 
+def test_a_missing_context_line_beside_one_like_it_misleads_nobody() -> None:
+    text = 'def f():\n    """\n    One.\n    """\n    A.start(self, *args)\n    B.start(self, *args, **more)\n\n\nclass C:\n    pass\n'
+    body = '@@ -4,6 +4,7 @@\n     """\n     B.start(self, *args, **more)\n+    return self\n \n \n class C:\n'
+    assert applied(body, text) == text.replace("more)\n", "more)\n    return self\n")
+
+
+def test_what_stands_there_already_is_not_added_again_by_a_flawed_hunk() -> None:
+    body = "@@\n     def first(self:\n         return self.books[0]\n+\n+    def last(self):\n+        return self.books[-1]\n"
+    done = FILE + "\n    def last(self):\n        return self.books[-1]\n"
+    assert applied(body) == done
+    assert refusal(body, done).kind in ("no change", "not found")
+
+
 def test_ends_of_files_are_what_the_marks_say_or_what_they_were() -> None:
     mark = "\\ No newline at end of file\n"
     assert applied("@@ -1,2 +1,2 @@\n a\n-b\n" + mark + "+c\n", "a\nb") == "a\nc\n"
