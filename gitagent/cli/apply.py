@@ -165,14 +165,14 @@ def _commit(root: Path, branch: str, applied: "Applied", message: str | None) ->
     branches = GitBranches(repository)
     known = repository.has_branch(branch)
     scratch = branches.open(branch) if known else branches.create(branch, "HEAD")
+    base = repository.resolve("HEAD")
     try:
         words = message or f"Change {', '.join(map(_printable, applied.diff.paths))}\n"
         return scratch.commit(applied.texts, words, modes=applied.modes).oid
-    except Exception:
-        # Whatever went wrong, a branch without our commit is not what was asked for.
+    finally:
+        # A new branch without our commit is not what was asked for; once it has one, it is not at base and stays.
         if not known:
-            branches.drop(branch, repository.resolve("HEAD"))
-        raise
+            branches.drop(branch, base)
 
 
 def _printable(text: str) -> str:

@@ -17,7 +17,6 @@ from gitagent.records import Candidate, Findings, MicroTask, Plan, Request, Spen
 if TYPE_CHECKING:
     from gitagent.adapters.openai_server import OpenAIServer
 
-DEVCONTAINER = ".devcontainer/devcontainer.json"
 # Importing it would take a while where it is not compiled.
 HAS_PYTEST = "import importlib.util, sys; sys.exit('no pytest' if not importlib.util.find_spec('pytest') else 0)"
 
@@ -32,17 +31,18 @@ def config_for(repository: GitRepository, flags: Mapping[str, object]) -> Config
 def sandbox_for(repository: GitRepository, config: Config, stream: Stream) -> Sandbox:
     """The sandbox the settings ask for, or the best that is there. Raises SandboxError if there is none."""
     from gitagent.adapters import sandboxes
+    from gitagent.core import images
 
     box = config.sandbox
     entries = {entry.path: entry.oid for entry in repository.entries(repository.head().oid)}
-    container = entries.get(DEVCONTAINER)
+    described = images.devcontainer_of(entries)
     chosen = sandboxes.choose(
         box.backend,
         image=box.image or None,
         python=box.python or None,
         repository=repository.directory,
         paths=entries,
-        devcontainer=repository.read(container).decode("utf-8", "replace") if container else None,
+        devcontainer=repository.read(entries[described]).decode("utf-8", "replace") if described else None,
         needs=("python3", "-c", HAS_PYTEST) if any(path.endswith(".py") for path in entries) else (),
     )
     for note in chosen.notes:

@@ -26,6 +26,11 @@ _DEFAULTS = (
 )
 
 
+def devcontainer_of(paths: Collection[str]) -> str | None:
+    """The devcontainer description that counts among a tree's files, None if there is none."""
+    return next((path for path in DEVCONTAINERS if path in paths), None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageChoice:
     """An image and why. `stated`: the project or user named it; otherwise it is our guess by language.

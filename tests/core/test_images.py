@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitagent.core.images import choose, devcontainer_image, is_image_name, without_comments
+from gitagent.core.images import choose, devcontainer_image, devcontainer_of, is_image_name, without_comments
 
 
 def test_the_configured_image_comes_before_all() -> None:
@@ -104,3 +104,10 @@ def test_json_without_comments_keeps_its_meaning(value: object) -> None:
 def test_any_text_is_read_without_an_error_of_ours(text: str) -> None:
     image, problem = devcontainer_image(text)
     assert bool(image) != bool(problem)
+
+
+def test_a_devcontainer_is_described_in_its_folder_or_else_at_the_root() -> None:
+    assert devcontainer_of([".devcontainer.json", "a.py"]) == ".devcontainer.json"
+    both = [".devcontainer.json", ".devcontainer/devcontainer.json"]
+    assert devcontainer_of(both) == ".devcontainer/devcontainer.json"
+    assert devcontainer_of(["a.py"]) is None

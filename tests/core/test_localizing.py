@@ -65,7 +65,7 @@ def test_the_deepest_frame_of_ours_comes_first() -> None:
 
 
 def test_without_coverage_tracebacks_and_names_decide() -> None:
-    text = 'Traceback (most recent call last):\n  File "/work/src/shop.py", line 22, in first\nIndexError'
+    text = 'Traceback (most recent call last):\n  File "/srv/src/shop.py", line 22, in first\nIndexError'
     found = rank([], [failed(text)], {"src/shop.py": SHOP}, "the total is wrong")
     assert (found[0].path, found[0].line) == ("src/shop.py", 22)
     assert {7, 8, 9, 10, 11, 12} <= set(lines_of(found))
@@ -142,14 +142,14 @@ tests/test_shop.py:3: in test_x
 src/shop.py:22:
 Traceback (most recent call last):
   File "C:\\shop\\run.py", line 4, in <module>
-  File "/work/shop.py", line 7
+  File "/srv/shop.py", line 7
 """
     assert frames(message) == (
         ("src/shop.py", 22, ""),
         ("tests/test_shop.py", 3, "test_x"),
         ("src/shop.py", 22, ""),
         ("C:/shop/run.py", 4, "<module>"),
-        ("/work/shop.py", 7, ""),
+        ("/srv/shop.py", 7, ""),
     )
 
 
