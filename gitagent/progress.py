@@ -1,0 +1,58 @@
+"""How one run is to be done, and what has come of it so far."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gitagent.records import Candidate, Commit, Limits, Plan, PullRequest, SandboxLimits, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How one run is to be done. `candidates` are diffs asked for one micro-task, by worker name."""
+
+    run: str
+    base_branch: str
+    limits: Limits = Limits()
+    sandbox_limits: SandboxLimits = SandboxLimits()
+    test_command: str = ""
+    candidates: Mapping[str, int] = field(default_factory=lambda: {"local": 8, "api": 3}, hash=False)
+    template_candidates: int = 400
+    routing_threshold: float = 0.75
+    dry_run: bool = False
+    again: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """What a run has so far; `saved` is called whenever something worth keeping was added.
+
+    `red` are the tests to be mended, `still_red` those that its commits leave red. `unfinished` has a line for
+    each task that came to nothing, by task id; `left_out` has the other things that were not done.
+    """
+
+    saved: Callable[[], None]
+    changes: list[tuple[Commit, Candidate]] = field(default_factory=list)
+    plan: Plan | None = None
+    verdict: Verdict | None = None
+    pull: PullRequest | None = None
+    red: tuple[str, ...] = ()
+    still_red: tuple[str, ...] = ()
+    unfinished: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    refused: str = "no candidate turned the red tests green"
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the verdict on the newest commit passed, and on all that was asked."""
+        return self.verdict is not None and self.verdict.state == "passed" and not self.still_red
+
+    def leave_out(self, line: str) -> bool:
+        """Remember what will not be done; whether that is news."""
+        if line in self.left_out:
+            return False
+        self.left_out.append(line)
+        return True
+
+    def not_done(self) -> list[str]:
+        """What was not done, a line each."""
+        return [*self.unfinished.values(), *self.left_out]

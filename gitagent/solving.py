@@ -1,0 +1,236 @@
+"""From what was found to commits: plans, tasks, the workers asked about them, and the answers the tests accept."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gitagent import searching
+from gitagent.certifying import Certifier
+from gitagent.core import messages, routing
+from gitagent.errors import GitagentError, ModelError, RequestError
+from gitagent.events import Committed, Escalated, Noted, Planned
+from gitagent.ports import Planner, Ports, Scratch, Worker
+from gitagent.progress import Options, Progress
+from gitagent.records import Candidate, Findings, MicroTask, Plan, Request, Verdict
+from gitagent.tree import Tree
+
+
+class Solver:
+    """Asks planners and workers, commits what holds on the scratch branch, and notes it in the run's progress."""
+
+    def __init__(
+        self,
+        *,
+        request: Request,
+        ports: Ports,
+        options: Options,
+        progress: Progress,
+        budget: searching.Budget,
+        tree: Tree,
+        scratch: Scratch,
+        search: searching.Search,
+        certifier: Certifier,
+    ) -> None:
+        self._request, self._ports, self._options, self._progress = request, ports, options, progress
+        self._budget, self._tree, self._scratch = budget, tree, scratch
+        self._search, self._certifier = search, certifier
+        self._emit = ports.stream
+
+    def solve(self, findings: Findings) -> GitagentError | None:
+        """Cheapest workers first, up only when the tests say so; the error that stopped a model, if any."""
+        templates = [worker for worker in self._ports.workers if worker.name == "templates"]
+        models = [worker for worker in self._ports.workers if worker.name != "templates"]
+        if not models and findings.red and not findings.suspects:
+            test = findings.red[0]
+            if self._certifier.command.runner not in ("pytest", "unittest", "custom"):
+                raise RequestError(
+                    f"{test.id} fails on base {self._request.base[:12]}, and repair patterns know Python only. "
+                    "Nothing was committed.",
+                    hint="gitagent fix --api … or gitagent models list: a model can work on any language",
+                )
+            said = test.message.rstrip().rpartition("\n")[2].removeprefix("E ") or test.outcome
+            why = " ".join(said.split())[:200]
+            raise RequestError(
+                f"{test.id} fails on base {self._request.base[:12]} ({why}), but no line of the project is under "
+                "suspicion. Nothing was committed.",
+                hint="gitagent fix --python VENV if a package is missing, "
+                "else name the file in the request, or use --api",
+            )
+        if not models and not findings.red:
+            raise RequestError(
+                f"no test fails on base {self._request.base[:12]}, so nothing shows what is wrong without a model. "
+                "Nothing was committed.",
+                hint="gitagent fix --test NODEID names a failing test; --api or a local model can work from words",
+            )
+        localizer, chats = self._ports.planners[0], self._ports.planners[1:]
+        stopped: GitagentError | None = None
+        plan: Plan | None = None
+        if findings.red and findings.suspects:
+            try:
+                plan = self._planned(localizer, findings)
+            except RequestError as error:
+                if not chats:
+                    raise
+                self._emit(Noted(level="info", text=str(error)))
+        if plan is not None:
+            limit = self._options.template_candidates if models else self._options.limits.candidates
+            for worker in templates:
+                if self._any(plan, self._search.templates(worker, plan, limit)):
+                    return None
+                self._budget.check()
+            asked = models if not chats or searching.is_pointed(findings) else models[:-1]
+            for worker in asked:
+                try:
+                    if self._any(plan, self._search.model(worker, plan)):
+                        return None
+                except ModelError as error:
+                    stopped = error
+                    if worker is not asked[-1]:
+                        self._emit(Noted(level="warning", text=f"{worker.name}: {error}"))
+                else:
+                    stopped = None
+        if stopped is not None:
+            return stopped  # the planner would ask the same endpoint
+        for planner in chats or ([localizer] if models and not findings.red else []):
+            try:
+                if self._all(self._planned(planner, findings), models):
+                    return None
+            except ModelError as error:
+                stopped = error
+                self._progress.leave_out(f"{planner.name}: {error}")
+        return stopped
+
+    def _planned(self, planner: Planner, findings: Findings) -> Plan:
+        plan, _ = planner.plan(self._request, findings, self._tree.text)
+        refused = {path for path in dict.fromkeys(task.path for task in plan.tasks) if self.leaves_alone(path)}
+        kept = tuple(task for task in plan.tasks if task.path not in refused)
+        if not kept:
+            raise RequestError(
+                f"the plan by {planner.name} changes nothing that may be changed. Nothing was committed.",
+                hint="gitagent fix --test NODEID",
+            )
+        self._progress.plan = replace(plan, tasks=kept)
+        self._emit(Planned(plan=self._progress.plan))
+        self._progress.saved()
+        return self._progress.plan
+
+    def leaves_alone(self, path: str) -> bool:
+        """Whether no task may be about this path; the reason is told once."""
+        named = {name.split("::")[0] for name in self._progress.red if self._request.tests}
+        reason = self._tree.refusal(path, named)
+        line = f"{path} {reason} and was left alone"
+        if reason and self._progress.leave_out(line):
+            self._emit(Noted(level="warning", text=line))
+        return bool(reason)
+
+    def _any(self, plan: Plan, survivors: Iterable[Candidate]) -> bool:
+        """Commit the first survivor that the whole suite accepts too."""
+        tasks = {task.id: task for task in plan.tasks}
+        for survivor in survivors:
+            verdict = self._certifier.certify(self._scratch, dict(survivor.texts), self._progress.red)
+            if self._without_flaky(verdict):
+                verdict = self._certifier.certify(self._scratch, dict(survivor.texts), self._progress.red)
+            if verdict.state == "passed":
+                self._progress.verdict = verdict
+                self._commit(tasks[survivor.task], survivor, _counted(verdict))
+                return True
+            self._progress.refused = (
+                f"candidates turned the red tests green, but the verdict was {verdict.state}: {verdict.reason}"
+            )
+        return False
+
+    def _without_flaky(self, verdict: Verdict) -> bool:
+        """Whether red tests that nobody named turned out to be flaky, and others are left that can be judged."""
+        steady = tuple(test for test in self._progress.red if test not in verdict.flaky)
+        if self._request.tests or not steady or steady == self._progress.red:
+            return False
+        for test in self._progress.red:
+            if test in verdict.flaky:
+                line = f"{test} is flaky: it came out differently when run again, and was left out"
+                self._progress.leave_out(line)
+                self._emit(Noted(level="warning", text=line))
+        self._progress.red = steady
+        return True
+
+    def in_steps(self) -> None:
+        """Where no one edit was enough: edits that turn some of the red tests green, committed one by one."""
+        assert self._progress.plan is not None
+        tasks = {task.id: task for task in self._progress.plan.tasks}
+        wanted, green = self._progress.red, set[str]()
+        self._emit(Noted(level="info", text=f"no one edit turns all {len(wanted)} red tests green; one by one"))
+        for trial in searching.steps(self._search.partial):
+            changed, gained = trial.candidate.texts, set(trial.passed) & set(wanted)
+            if gained <= green or changed.keys() & self._tree.changed.keys():
+                continue
+            goal = tuple(test for test in wanted if test in green | gained)
+            verdict = self._certifier.certify(self._scratch, {**self._tree.changed, **changed}, goal)
+            if verdict.state == "passed":
+                self._progress.verdict = verdict
+                self._commit(tasks[trial.candidate.task], trial.candidate, _counted(verdict))
+                green |= gained
+        flaky = self._progress.verdict.flaky if self._progress.verdict else ()
+        self._progress.still_red = tuple(test for test in wanted if test not in green and test not in flaky)
+        for test in self._progress.still_red if green else ():
+            self._progress.leave_out(f"{test} still fails, as it did on base")
+
+    def _all(self, plan: Plan, workers: list[Worker]) -> bool:
+        """Commit every task of the plan in dependency order, then ask the whole suite; mend what it names."""
+        tasks: list[MicroTask] = list(searching.in_order(plan.tasks))
+        for attempt in range(1, self._options.limits.attempts + 1):
+            changed = []
+            for task in tasks:
+                changed.append(self._commit_task(task, self._worth_asking(workers, task, plan)))
+                if plan.mode == "any" and changed[-1]:
+                    break  # the rest are other places for the same change
+            if not self._progress.changes:
+                return False
+            if attempt > 1 and not any(changed):
+                return True  # the verdict on this tree is known
+            self._progress.verdict = self._certifier.certify(self._scratch, self._tree.changed, self._progress.red)
+            if self._progress.verdict.state != "failed" or attempt == self._options.limits.attempts:
+                return True
+            told = searching.failures(self._progress.verdict)
+            named = {task.id for task in searching.named(plan.tasks, told)} | self._progress.unfinished.keys()
+            tasks = [task.retried_after(told) for task in searching.in_order(plan.tasks) if task.id in named]
+        return True
+
+    def _worth_asking(self, workers: list[Worker], task: MicroTask, plan: Plan) -> list[Worker]:
+        """The workers from the one that the task's complexity begins with; docs/models.md has the formula."""
+        names = [worker.name for worker in workers]
+        whole = routing.facts_of(plan)
+        facts = replace(routing.facts_of(task, errors=task.attempt - 1), files=whole.files)
+        first = routing.first_worker(names, routing.score(facts), threshold=self._options.routing_threshold)
+        if first != names[0]:
+            reason = f"complexity {routing.score(facts):.2f} of {self._options.routing_threshold:g}"
+            self._emit(Escalated(task=task.id, worker=names[0], to=first, reason=reason))
+        return workers[names.index(first) :]
+
+    def _commit_task(self, task: MicroTask, workers: list[Worker]) -> bool:
+        chosen, trial = self._search.best(searching.refreshed(task, self._tree.text(task.path)), workers)
+        if chosen is None:
+            if not any(candidate.task == task.id for _, candidate in self._progress.changes):
+                self._progress.unfinished[task.id] = f"task {task.id} in {task.path}: {trial}"
+            return False
+        self._commit(task, chosen, trial)
+        self._progress.unfinished.pop(task.id, None)
+        self._search.accept(chosen)
+        return True
+
+    def _commit(self, task: MicroTask, candidate: Candidate, verdict: str) -> None:
+        message = messages.commit_message(self._request, task, candidate, run=self._options.run, verdict=verdict)
+        commit = self._scratch.commit(candidate.texts, message)
+        self._progress.changes.append((commit, candidate))
+        self._tree.changed.update(candidate.texts)
+        self._emit(
+            Committed(
+                task=task.id,
+                branch=self._scratch.branch,
+                oid=commit.oid,
+                subject=messages.subject(candidate),
+                diff=candidate.diff.text,
+            )
+        )
+        self._progress.saved()
+
+
+def _counted(verdict: Verdict) -> str:
+    return f"{verdict.state} ({len(verdict.fail_to_pass)} red to green, {len(verdict.pass_to_pass)} still green)"
