@@ -246,6 +246,34 @@ def test_a_model_without_a_template_or_with_a_broken_one_is_asked_plainly(tmp_pa
     )
 
 
+def test_many_texts_are_judged_at_once_as_each_would_be_alone(model_path: str) -> None:
+    model = LlamaModel(model_path, window=1024, threads=1, parallel=4)
+    before = "def total(prices):\n    result = 0\n"
+    texts = [f"    result {word} {number}\n" for word in ("+=", "-=", "is") for number in range(5)]
+    texts += ["", "x", "    return " + "a + " * 40 + "b\n"]
+    together = model.log_probabilities(before, texts)
+    assert together == pytest.approx([model.log_probabilities(before, [text])[0] for text in texts], abs=0.05)
+    assert together[-3] == 0.0
+    assert all(score < 0.0 for score in together[:-3])
+    engine = model.engine
+    engine.forget()
+    tokens = engine.tokenize(before, first=True) + engine.tokenize(texts[0])
+    expected = 0.0
+    for at, token in enumerate(tokens[:-1]):
+        (logits,) = engine.feed([(0, at, [token])])
+        if at + 1 >= len(engine.tokenize(before, first=True)):
+            expected += float(logits[tokens[at + 1]] - np.log(np.exp(logits).sum()))
+    assert together[0] == pytest.approx(expected, abs=0.05)
+
+
+def test_texts_are_judged_after_nothing_too_and_never_beyond_the_window(model_path: str) -> None:
+    model = LlamaModel(model_path, window=256, threads=1, parallel=1)
+    assert model.log_probabilities("", ["a", "b"]) == model.log_probabilities("", ["a", "b"])
+    assert model.log_probabilities("x", []) == []
+    with pytest.raises(ModelError, match="the window has 256"):
+        model.log_probabilities("a b c " * 200, ["x"])
+
+
 def test_threads_are_chosen_by_measurement_when_none_are_given(model_path: str) -> None:
     release()
     worker = LlamaWorker(model_path, window=1024, parallel=2)

@@ -6,17 +6,15 @@ step costs one evaluation for all answers, however many tokens it adds to each.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gitagent.adapters.llama.engine import Engine
+from gitagent.adapters.llama.engine import Engine, Logits
 from gitagent.adapters.llama.installed import llguidance
 from gitagent.core.grammar import Urge, fits
 from gitagent.errors import ModelError
-
-Logits: TypeAlias = npt.NDArray[np.float32]
 
 LEAST_LIKELY = 0.02
 """Tokens less likely than this share of the likeliest are not drawn: small models have long bad tails."""

@@ -8,7 +8,7 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,11 @@ from gitagent.adapters.llama.header import Header, read_header
 from gitagent.adapters.llama.installed import llama_cpp, llguidance
 from gitagent.errors import ModelError
 
+Logits: TypeAlias = npt.NDArray[np.float32]
+
 BATCH = 512
+OUTPUTS = 24
+"""The most tokens of one evaluation whose logits can be had; each takes 1.2 MB at a vocabulary of 152 thousand."""
 
 _log: list[str] = []
 _kept: list[object] = []  # what C keeps a pointer to must outlive every call
@@ -59,7 +63,7 @@ class Engine:
         asked.n_ctx = self.cells
         asked.n_batch = asked.n_ubatch = BATCH
         asked.n_seq_max = self.parallel + 1
-        asked.n_outputs_max = self.parallel + 1
+        asked.n_outputs_max = self._outputs = max(self.parallel + 1, OUTPUTS)
         asked.n_threads = asked.n_threads_batch = threads
         asked.kv_unified = True
         asked.no_perf = True
@@ -193,15 +197,41 @@ class Engine:
         data = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
         return bool(self._lib.llama_state_seq_set_data(self._context, data, len(state), 0) == len(state))
 
-    def feed(self, rows: Sequence[tuple[int, int, Sequence[int]]]) -> list[npt.NDArray[np.float32]]:
+    def feed(self, rows: Sequence[tuple[int, int, Sequence[int]]]) -> list[Logits]:
         """Evaluate tokens and return the logits after the last one of each row.
 
         A row is a sequence, the position of its first token, and its tokens (at least one). Rows are split
         over as many calls as their tokens need, always in the same way.
         """
-        out: list[npt.NDArray[np.float32] | None] = [None] * len(rows)
+        out: list[Logits | None] = [None] * len(rows)
+
+        def keep(row: int, _: int, logits: Logits) -> None:
+            out[row] = logits.copy()
+
+        self._decode(rows, [len(tokens) - 1 for _, _, tokens in rows], keep)
+        return [logits for logits in out if logits is not None]
+
+    def chances(
+        self, rows: Sequence[tuple[int, int, Sequence[int]]], following: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """Evaluate rows as `feed` does; of each row's tokens, the log-probability of the one `following` it."""
+        out: list[list[float]] = [[] for _ in rows]
+
+        def keep(row: int, at: int, logits: Logits) -> None:
+            out[row].append(chance(logits, following[row][at]))
+
+        self._decode(rows, [0] * len(rows), keep)
+        return out
+
+    def _decode(
+        self,
+        rows: Sequence[tuple[int, int, Sequence[int]]],
+        wanted_from: Sequence[int],
+        take: Callable[[int, int, Logits], None],
+    ) -> None:
+        """Evaluate rows, and tell of each the logits from its token `wanted_from` on. They are good for that call."""
         batch = self._batch
-        wanted: list[tuple[int, int]] = []
+        wanted: list[tuple[int, int, int]] = []
 
         def flush() -> None:
             if not batch.size:
@@ -212,24 +242,23 @@ class Engine:
                     f"{self.path}: llama.cpp could not evaluate {batch.size} tokens (status {status})",
                     hint="gitagent models doctor",
                 )
-            for row, place in wanted:
+            for row, at, place in wanted:
                 address = self._lib.llama_get_logits_ith(self._context, place)
-                out[row] = np.ctypeslib.as_array(address, (self.tokens,)).copy()
+                take(row, at, np.ctypeslib.as_array(address, (self.tokens,)))
             batch.size = 0
             wanted.clear()
 
-        for number, (sequence, position, tokens) in enumerate(rows):
+        for row, (sequence, position, tokens) in enumerate(rows):
             at = 0
             while at < len(tokens):
-                if batch.size == BATCH:
+                if batch.size == BATCH or len(wanted) == self._outputs:
                     flush()
-                taken = min(len(tokens) - at, BATCH - batch.size)
-                batch.add(sequence, position + at, tokens[at : at + taken])
+                silent = max(wanted_from[row] - at, 0)
+                taken = min(len(tokens) - at, BATCH - batch.size, silent + self._outputs - len(wanted))
+                wanted += [(row, at + place, batch.size + place) for place in range(silent, taken)]
+                batch.add(sequence, position + at, tokens[at : at + taken], silent)
                 at += taken
-            batch.wants(batch.size - 1)
-            wanted.append((number, batch.size - 1))
         flush()
-        return [logits for logits in out if logits is not None]
 
 
 class _Batch:
@@ -254,16 +283,15 @@ class _Batch:
             kind = dict(lib.llama_batch._fields_)[name]
             setattr(self._batch, name, ctypes.cast(array.ctypes.data, kind))
 
-    def add(self, sequence: int, position: int, tokens: Sequence[int]) -> None:
+    def add(self, sequence: int, position: int, tokens: Sequence[int], silent: int) -> None:
+        """Add tokens of a sequence; the logits after all but the first `silent` of them are wanted."""
         low, high = self.size, self.size + len(tokens)
         self._tokens[low:high] = tokens
         self._positions[low:high] = np.arange(position, position + len(tokens))
         self._pointers[low:high] = self._ids.ctypes.data + 4 * sequence
         self._wanted[low:high] = 0
+        self._wanted[low + silent : high] = 1
         self.size = high
-
-    def wants(self, place: int) -> None:
-        self._wanted[place] = 1
 
     def sized(self) -> Any:
         self._batch.n_tokens = self.size
@@ -304,6 +332,12 @@ def _check(header: Header, window: int) -> None:
             f"{header.path}: trained for a window of {header.window} tokens, and {window} were asked for",
             hint=f"set the window to {header.window} or less",
         )
+
+
+def chance(logits: Logits, token: int) -> float:
+    """The log-probability of a token among all."""
+    most = logits.max()
+    return float(logits[token] - most - np.log(np.exp(logits - most).sum()))
 
 
 def resident_bytes() -> int:

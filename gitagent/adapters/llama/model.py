@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from gitagent.adapters.llama.chatting import Chat, Prompted
-from gitagent.adapters.llama.decoding import Logits, Sampler
-from gitagent.adapters.llama.engine import Engine
+from gitagent.adapters.llama.decoding import Sampler
+from gitagent.adapters.llama.engine import Engine, Logits, chance
 from gitagent.adapters.llama.header import read_header
 from gitagent.adapters.llama.installed import llguidance
 from gitagent.adapters.llama.prefixes import Prefixes
@@ -101,6 +101,39 @@ class LlamaModel:
             ),
             finish="stop" if answer.finished else "length",
         )
+
+    def log_probabilities(self, before: str, texts: Sequence[str]) -> list[float]:
+        """How likely each of these texts is to follow `before`: the sum of its tokens' log-probabilities.
+
+        `before` is evaluated once for all, and many texts at a time. No chat template is put around them. Raises
+        ModelError if `before` and the longest text do not fit the window.
+        """
+        engine = self.engine
+        head = engine.tokenize(before, first=True) or [max(engine.bos, 0)]
+        said = [engine.tokenize(text) for text in texts]
+        longest = max(map(len, said), default=0)
+        if len(head) + longest > self.window:
+            raise ModelError(
+                f"{self.name}: {len(head)} tokens and a text of {longest} after them are to be judged; "
+                f"the window has {self.window}. Nothing was asked."
+            )
+        first = self.evaluate(Prompted(tokens=tuple(head), head=0))
+        scores = [chance(first, tokens[0]) if tokens else 0.0 for tokens in said]
+        waiting = [number for number, tokens in enumerate(said) if len(tokens) > 1]
+        while waiting:
+            group: list[int] = []
+            room = engine.cells - len(head)
+            while waiting and len(group) < engine.parallel and len(said[waiting[0]]) <= room:
+                group.append(waiting.pop(0))
+                room -= len(said[group[-1]])
+            sequences = range(1, len(group) + 1)
+            engine.share(sequences)
+            rows = [(sequence, len(head), said[number][:-1]) for sequence, number in enumerate(group, 1)]
+            for number, found in zip(group, engine.chances(rows, [said[n][1:] for n in group]), strict=True):
+                scores[number] += sum(found)
+            for sequence in sequences:
+                engine.drop(sequence)
+        return scores
 
     def evaluate(self, prompted: Prompted) -> Logits:
         """Put a prompt into sequence 0 of an empty cache, its head from a saved one, and return its logits.
