@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from gitagent import proving
 from gitagent.core import verdicts
+from gitagent.core.testing import selected_argv
 from gitagent.events import TestsFinished, TestsStarted, VerdictReached
 from gitagent.ports import Ports, Scratch, Workspace
 from gitagent.records import Request, SandboxLimits, TestCommand, TestRun, Verdict
@@ -25,29 +26,44 @@ class Certifier:
         workspaces: Workspaces,
         budget: Budget,
         limits: SandboxLimits,
+        *,
+        run: str = "",
     ) -> None:
         self.command = command
         self.suite: TestRun | None = None
         self._ports, self._request, self._workspaces = ports, request, workspaces
-        self._budget, self._limits = budget, limits
+        self._budget, self._limits, self._run = budget, limits, run
 
     @property
     def timeout_seconds(self) -> float:
         """What one run of the tests may take now."""
         return self._budget.cap(self._limits.timeout_seconds)
 
-    def tests(self, workspace: Workspace, where: str, tests: tuple[str, ...] = (), *, tree: str = "") -> TestRun:
-        """One run of these tests, or of the whole suite. Raises OutOfBudget if the run's limit stopped it."""
+    def tests(
+        self, workspace: Workspace, where: str, tests: tuple[str, ...] = (), *, tree: str = "", turn: int = 0
+    ) -> TestRun:
+        """One run of these tests, or of the whole suite; `turn` is 1 for a second run of the same.
+
+        A first run on base may be one that was paid for before; any other was made by this run of ours, of this very
+        tree, if it is not made now. Raises OutOfBudget if the run's limit stopped it.
+        """
         sandbox = self._ports.sandbox.identity()
+        tree = tree or self._ports.repository.tree(self._request.base)
         self._ports.stream(TestsStarted(where=where, argv=self.command.argv, sandbox=sandbox, tests=len(tests)))
-        run = proving.run_tests(
-            workspace,
-            self.command,
-            tests=tests,
-            tree=tree or self._ports.repository.tree(self._request.base),
-            sandbox=sandbox,
-            timeout_seconds=self.timeout_seconds,
-        )
+        run = self._known(where, tests, tree, sandbox, turn)
+        took_seconds = 0.0
+        if run is None:
+            run = proving.run_tests(
+                workspace,
+                self.command,
+                tests=tests,
+                tree=tree,
+                sandbox=sandbox,
+                timeout_seconds=self.timeout_seconds,
+            )
+            took_seconds = run.seconds
+            if self._ports.verdicts is not None:
+                self._ports.verdicts.put(run, turn=turn, maker=self._run)
         self._ports.stream(
             TestsFinished(
                 where=where,
@@ -56,12 +72,24 @@ class Certifier:
                 failed=len(run.having("failed", "error")),
                 skipped=len(run.having("skipped")),
                 reason=run.reason,
-                took_seconds=round(run.seconds, 3),
+                took_seconds=round(took_seconds, 3),
             )
         )
         if run.exit_code is None:
             self._budget.check()  # stopped by the run's limit, not by its own: that says nothing about the tests
         return run
+
+    def _known(self, where: str, tests: tuple[str, ...], tree: str, sandbox: str, turn: int) -> TestRun | None:
+        """A run that need not be paid for again, None if it must be made."""
+        if self._ports.verdicts is None:
+            return None
+        # The host's own state is in no digest of the sandbox "none", and what a flaky test said once proves nothing.
+        ours_alone = where != "base" or turn > 0 or sandbox.startswith("none:")
+        if ours_alone and not self._run:
+            return None
+        argv = selected_argv(self.command, tests)
+        maker = self._run if ours_alone else ""
+        return self._ports.verdicts.get(tree, sandbox, argv, turn=turn, maker=maker)
 
     def certify(self, scratch: Scratch, texts: Mapping[str, str | None], red: tuple[str, ...]) -> Verdict:
         """The whole suite on base and on the changed tree, each in a fresh sandbox and interpreter."""
@@ -75,13 +103,14 @@ class Certifier:
 
             def again(where: str) -> TestRun:
                 if where == "tip":
-                    return self.tests(fresh, where, doubtful, tree=tip.tree)
+                    return self.tests(fresh, where, doubtful, tree=tip.tree, turn=1)
                 with self._workspaces.fresh() as untouched:
-                    return self.tests(untouched, where, doubtful)
+                    return self.tests(untouched, where, doubtful, turn=1)
 
             # So many do not break by chance.
             rerun = again if len(broken) <= MOST_FLAKY else None
             verdict = proving.verdict(base, tip, red=red, rerun=rerun)
+            verdict = replace(verdict, command=self.command.argv, scope=scope)
         if scope and self.suite is not None and self.suite.state == "inconclusive":
             verdict = replace(verdict, reason=f"{verdict.reason}; only {', '.join(scope)}: {self.suite.reason}")
         self._ports.stream(

@@ -47,6 +47,9 @@ class TestsConfig:
 
     command: str = _setting("", "command for the whole suite; found by convention when empty")
     timeout_seconds: float = _setting(300.0, "time for one run of the whole suite, in seconds")
+    cache: bool = _setting(
+        True, "runs on base known for the same tree, environment and command are not made again"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ Knows core and ports alone. Whatever a stranger wrote (request, files, replies, 
 from contextlib import AbstractContextManager, suppress
 from typing import Literal
 
-from gitagent import certifying, finding, saving, searching, solving
+from gitagent import attesting, certifying, finding, saving, searching, solving
 from gitagent.core import intake, messages, testing
 from gitagent.errors import GitagentError, RepositoryError
 from gitagent.events import Located, Noted, PullRequestReady, RunFailed, RunFinished, RunStarted, StepStarted
@@ -139,7 +139,13 @@ class _Run:
     def _within(self, workspace: Workspace, scratch: Scratch, command: TestCommand) -> GitagentError | None:
         """Look, then solve, in one warm workspace; the error that stopped a model, if any."""
         certifier = certifying.Certifier(
-            self.ports, self.request, command, self.workspaces, self.budget, self.options.sandbox_limits
+            self.ports,
+            self.request,
+            command,
+            self.workspaces,
+            self.budget,
+            self.options.sandbox_limits,
+            run=self.options.run,
         )
         base_run = certifier.tests(workspace, "base", self.request.tests)
         if self.request.tests and base_run.state == "inconclusive" and base_run.exit_code is not None:
@@ -214,6 +220,7 @@ class _Run:
 
     def _publish(self) -> None:
         done = self.progress
+        tip = done.changes[-1][0]
         body = messages.pull_body(
             run=self.options.run,
             request=self.request,
@@ -225,6 +232,7 @@ class _Run:
             seconds=self.budget.seconds,
             tried=self.budget.tried,
             not_done=done.not_done(),
+            certificate=attesting.attest(self.ports, done.verdict, base=self.request.base, tip=tip),
         )
         pull = self.ports.forge.publish(
             PullRequest(
@@ -233,7 +241,7 @@ class _Run:
                 branch=self.branch,
                 base_branch=self.options.base_branch,
                 base=self.request.base,
-                tip=done.changes[-1][0].oid,
+                tip=tip.oid,
                 key=self.request.key,
             )
         )

@@ -25,6 +25,7 @@ from gitagent.records import (
     Request,
     SandboxLimits,
     Spending,
+    TestRun,
 )
 
 Listener = Callable[[Event], None]
@@ -104,6 +105,31 @@ class Runs(Protocol):
 
     def ids(self) -> tuple[str, ...]:
         """Run ids, newest first."""
+
+
+class Notes(Protocol):
+    """Texts attached to commits, in the repository."""
+
+    def write(self, commit: str, text: str) -> None:
+        """Make this the commit's note, in place of an earlier one; notes of other commits stay."""
+
+    def read(self, commit: str) -> str | None:
+        """The commit's note, None if it has none."""
+
+
+class Verdicts(Protocol):
+    """Test runs already paid for, by tree, environment and command line; a cache, which may forget.
+
+    `turn` tells a second run of the same from the first. `maker` is the id of the run of ours that paid for it.
+    """
+
+    def get(
+        self, tree: str, sandbox: str, argv: Sequence[str], *, turn: int = 0, maker: str = ""
+    ) -> TestRun | None:
+        """The run known for this, None if none is; with `maker`, only one that this run of ours made itself."""
+
+    def put(self, run: TestRun, *, turn: int = 0, maker: str = "") -> None:
+        """Remember a run, unless it was inconclusive."""
 
 
 class Worker(Protocol):
@@ -231,3 +257,5 @@ class Ports:
     workers: tuple[Worker, ...]
     stream: Stream
     planners: tuple[Planner, ...] = ()
+    notes: Notes | None = None
+    verdicts: Verdicts | None = None

@@ -4,6 +4,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 from gitagent.core.testing import lies_in, normal_id, selected_argv
@@ -69,8 +70,10 @@ def verdict(
     """
     first = judge(base, tip, red=red)
     if rerun is None or first.state == "inconclusive" or not (first.pass_to_fail or first.state == "passed"):
-        return first
-    return judge(base, tip, red=red, base_again=rerun("base"), tip_again=rerun("tip"))
+        return replace(first, red=tuple(red))
+    again = (rerun("base"), rerun("tip"))
+    second = judge(base, tip, red=red, base_again=again[0], tip_again=again[1])
+    return replace(second, red=tuple(red), again=again)
 
 
 def trace(

@@ -312,7 +312,11 @@ class TestRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Tests on base against tests on tip, by test id. Flaky ones are in no other list."""
+    """Tests on base against tests on tip, by test id. Flaky ones are in no other list.
+
+    `red` are the tests that were to be mended. `command` is the whole suite's command line, `scope` the tests it
+    was narrowed to, () for all. `again` are second runs: of base, then of tip, of the doubtful tests alone.
+    """
 
     state: State
     reason: str
@@ -323,6 +327,10 @@ class Verdict:
     fail_to_fail: tuple[str, ...] = ()
     pass_to_fail: tuple[str, ...] = ()
     flaky: tuple[str, ...] = ()
+    red: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ()
+    again: tuple[TestRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,15 +86,16 @@ def repo(tmp_path: Path, git: Git) -> Path:
 def untouched() -> Callable[[Path], str]:
     """A digest of a whole repository, work tree and git directory, minus what gitagent may write.
 
-    Left out are objects, and below `refs/heads/gitagent`, `refs/gitagent` and their reflogs.
+    Left out are objects, and below `refs/heads/gitagent`, `refs/gitagent`, `refs/notes` and their reflogs.
     """
+    ours = ("objects/", "refs/heads/gitagent", "refs/gitagent", "logs/refs/heads/gitagent", "refs/notes")
 
     def digest(root: Path) -> str:
         found = hashlib.sha256()
         for file in sorted(root.rglob("*")):
             relative = file.relative_to(root).as_posix()
             inside = relative.partition(".git/")[2] if ".git/" in relative else relative
-            if inside.startswith(("objects/", "refs/heads/gitagent", "refs/gitagent", "logs/refs/heads/gitagent")):
+            if inside.startswith((*ours, "logs/refs/notes")):
                 continue
             found.update(os.fsencode(relative) + b"\0" + oct(file.lstat().st_mode).encode())
             if file.is_symlink():

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,7 @@ class World:
         self.heard: list[Event] = []
         self.workers: list[Worker] = []
         self.planners: list[Planner] = [LocalizerPlanner()]
+        self.more: dict[str, Any] = {}
         self.sandbox = FakeSandbox(lambda texts: "a + b" in texts["calc.py"])
         self.options = pipeline.Options(run="r1", base_branch="main", test_command="check")
 
@@ -67,6 +69,7 @@ class World:
             workers=tuple(self.workers),
             planners=tuple(self.planners),
             stream=Stream(self.heard.append),
+            **self.more,
         )
         request = intake.request(text, source="text", base=self.base)
         try:

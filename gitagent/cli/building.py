@@ -7,7 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gitagent.adapters.git import GitBranches, GitRepository
+from gitagent.adapters.git_notes import GitNotes
 from gitagent.adapters.git_runs import GitRuns
+from gitagent.adapters.git_verdicts import GitVerdicts
 from gitagent.config import Config, load_for
 from gitagent.errors import GitagentError, RequestError
 from gitagent.events import Event, Noted, Stream, TestsStarted
@@ -109,6 +111,8 @@ def ports_for(repository: GitRepository, config: Config, stream: Stream, forge: 
         workers=tuple(workers),
         planners=tuple(planners),
         stream=stream,
+        notes=GitNotes(repository),
+        verdicts=GitVerdicts(repository) if config.tests.cache else None,
     )
 
 

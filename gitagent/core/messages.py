@@ -123,6 +123,7 @@ def pull_body(
     seconds: float,
     tried: int,
     not_done: Sequence[str],
+    certificate: str = "",
 ) -> str:
     """The pull request's body in Markdown: asked, proof, changes, plan, cost, what was not done, replay."""
     where = f" ({request.source} {code(request.reference)})" if request.reference else ""
@@ -134,6 +135,7 @@ def pull_body(
     parts += ["## Cost", _cost(ledger, limits, seconds, tried)]
     parts += ["## What was not done", "\n".join(f"- {line}" for line in not_done) or "- Nothing was left out."]
     parts += ["## Look closer", _replay(run, changes)]
+    parts += ["## Certificate", certificate] if certificate else []
     return "\n\n".join(parts) + "\n"
 
 

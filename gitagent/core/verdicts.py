@@ -1,6 +1,7 @@
 """Tests on base held against tests on tip."""
 
 from collections.abc import Iterable, Sequence
+from typing import TypedDict, Unpack
 
 from gitagent.records import Outcome, State, TestRun, Verdict
 
@@ -142,7 +143,15 @@ def _differing(run: TestRun, again: TestRun | None) -> set[str]:
     return {result.id for result in run.results if second.get(result.id, result.outcome) != result.outcome}
 
 
-def _verdict(state: State, reason: str, base: TestRun, tip: TestRun, **lists: tuple[str, ...]) -> Verdict:
+class _Lists(TypedDict, total=False):
+    fail_to_pass: tuple[str, ...]
+    pass_to_pass: tuple[str, ...]
+    fail_to_fail: tuple[str, ...]
+    pass_to_fail: tuple[str, ...]
+    flaky: tuple[str, ...]
+
+
+def _verdict(state: State, reason: str, base: TestRun, tip: TestRun, **lists: Unpack[_Lists]) -> Verdict:
     return Verdict(state=state, reason=reason, base=base, tip=tip, **lists)
 
 
