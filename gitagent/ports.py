@@ -55,6 +55,9 @@ class Repository(Protocol):
     def read(self, blob: str) -> bytes:
         """A blob's bytes. Raises RepositoryError if it is not there (a shallow or partial clone)."""
 
+    def is_ancestor(self, ancestor: str, commit: str) -> bool:
+        """Whether a commit is another or lies in its history. Raises RepositoryError if one is not there."""
+
     def is_dirty(self) -> bool:
         """Whether the working copy or index differs from HEAD (a bare repository never does)."""
 

@@ -123,6 +123,10 @@ class GitRepository:
     def read(self, blob: str) -> bytes:
         return read_object(self.git, blob, ObjectType.BLOB)
 
+    def is_ancestor(self, ancestor: str, commit: str) -> bool:
+        with refusals(f"the history of {commit[:12]} cannot be read"):
+            return ancestor == commit or bool(self.git.descendant_of(commit, ancestor))
+
     def is_dirty(self) -> bool:
         if self.git.is_bare:
             return False
