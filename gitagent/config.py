@@ -117,6 +117,15 @@ class ForgeConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookConfig:
+    """What a git hook may start."""
+
+    publish: bool = _setting(
+        False, "runs that a hook starts may push and open pull requests on the hosting site", repository=False
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings, and `origins`: where each came from, by dotted name."""
 
@@ -128,6 +137,7 @@ class Config:
     api: ApiConfig = ApiConfig()
     routing: RoutingConfig = RoutingConfig()
     forge: ForgeConfig = ForgeConfig()
+    hook: HookConfig = HookConfig()
     origins: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def limits(self) -> Limits:

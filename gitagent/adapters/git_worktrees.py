@@ -42,10 +42,14 @@ def holder_of(common_directory: str, ref: str) -> str:
     return ""
 
 
+def outside_hooks() -> dict[str, str]:
+    """The environment without what would lead git, or a command that a hook starts, to another repository."""
+    return {name: value for name, value in os.environ.items() if name not in _LOCAL}
+
+
 def run_git(directory: str, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run git in a directory, with no terminal, in the repository that directory belongs to."""
-    environment = {name: value for name, value in os.environ.items() if name not in _LOCAL}
-    environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": ":"} | extra
+    environment = outside_hooks() | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": ":"} | extra
     try:
         return subprocess.run(
             ["git", "-C", directory, *arguments],
