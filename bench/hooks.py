@@ -44,8 +44,20 @@ def _repository(root: Path, *, ours: bool) -> None:
 def _commit(root: Path, number: int) -> float:
     began = time.perf_counter()
     subprocess.run(
-        ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet"]
-        + ["--allow-empty", "-m", f"commit {number}\n\nNothing is asked."],
+        [
+            "git",
+            "-C",
+            str(root),
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b.c",
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "-m",
+            f"commit {number}\n\nNothing is asked.",
+        ],
         env={name: value for name, value in os.environ.items() if name not in ("CI", "GITAGENT_HOOKS")},
         check=True,
     )
