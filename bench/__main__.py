@@ -8,10 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import commits, hooks, peers, repositories, runs, startup
+from bench import commits, hooks, peers, repositories, runs, startup, throughput
 from bench.diffs import __main__ as diffs
 
-PARTS = ("startup", "hooks", "runs", "commits")
+PARTS = ("startup", "hooks", "runs", "commits", "throughput")
 # Made only when asked for by name: one fetches releases of packages, the other needs a model.
 ON_DEMAND = ("diffs", "local")
 
@@ -41,6 +41,8 @@ def main() -> int:
         startup.report(rounds=4 * options.rounds)
     if "hooks" in wanted:
         hooks.main(options.rounds)
+    if "throughput" in wanted:
+        throughput.report(rounds=min(options.rounds, 3))
     if "diffs" in wanted:
         diffs.main(["--seed", str(options.seed), *(["--peers"] if options.peers else [])])
     if "local" in wanted:

@@ -165,4 +165,17 @@ def in_process(command: TestCommand) -> tuple[tuple[str, ...], list[str], bool] 
 
 
 def script(name: str) -> str:
-    return (Path(__file__).parent / "inside" / f"{name}.py").read_text("utf-8")
+    """A script of `inside/` with the parts it imports from there put in their place, since gitagent is not there."""
+    return "from __future__ import annotations\n" + _inlined(name, set())
+
+
+def _inlined(name: str, seen: set[str]) -> str:
+    seen.add(name)
+    lines = []
+    for line in (Path(__file__).parent / "inside" / f"{name}.py").read_text("utf-8").split("\n"):
+        part = re.fullmatch(r"from gitagent\.inside\.(\w+) import [\w, ]+", line)
+        if part:
+            lines += [_inlined(part[1], seen)] if part[1] not in seen else []
+        elif line != "from __future__ import annotations":
+            lines.append(line)
+    return "\n".join(lines)

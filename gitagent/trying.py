@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
+from gitagent.core import hostility
 from gitagent.core.testing import WHOLE_SUITE, selected_argv
 from gitagent.core.verdicts import outcome_of
 from gitagent.errors import GitagentError
@@ -24,22 +25,32 @@ from gitagent.testruns import PYTEST_ENDS, execute, in_process, last_line, run_t
 
 Texts = Mapping[str, str | None]
 _Key = frozenset[tuple[str, str | None]]
+_Edit = str | None | tuple[int, int, str]
+_Edits = dict[str, _Edit]
 
 _BATCH_BYTES = 8 * 1024**2
 _BATCH_SECONDS = (2.0, 4.0, 8.0)
-_FIRST_BATCH = 4
+_FIRST_BATCH, _GROWTH = 16, 8
+# How many candidates share a warm fork.
+TOGETHER = 64
+# So many of the candidates that hung, the best ones, are tried once more at the end.
+_AGAIN = 8
+# Results of so many tests, over all candidates of a batch, fit into what a command may print.
+_MOST_RESULTS = 6_000
 _PATIENCE_SECONDS = 1.0
+_PATIENCE = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What the red tests said about one candidate; `passed` and `failed` are test ids."""
+    """What the red tests said about one candidate; `passed` and `failed` are test ids, `hung` it took too long."""
 
     candidate: Candidate
     state: State
     reason: str
     passed: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    hung: bool = False
     seconds: float = field(default=0.0, compare=False)
 
 
@@ -50,8 +61,10 @@ def try_candidates(
     red: Sequence[str],
     candidates: Iterable[Candidate],
     originals: Callable[[str], str | None],
-    batch: int = 64,
+    batch: int = 1024,
+    together: int = TOGETHER,
     timeout_seconds: float = 60.0,
+    passing_seconds: float = 0.0,
     stop_after: int | None = None,
 ) -> Iterator[Trial]:
     """Run the red tests on each candidate, in order, until `stop_after` have passed (None: to the end).
@@ -59,20 +72,27 @@ def try_candidates(
     The workspace holds the tree of base, before and after. `originals` gives a file's text there. Batches grow
     up to `batch` candidates, so the first answer comes early; candidates are drawn no sooner than they are
     needed, and an error in drawing one is raised after those before it were tried. `timeout_seconds` bounds one
-    run of the tests; a candidate gets less if base was quick.
+    run of the tests; a candidate gets less if base was quick, and so were the tests that pass (the slowest took
+    `passing_seconds`). `together` candidates share a fork where that
+    can be trusted; 0 gives each a process of its own. One that took too long is tried once more, with more time,
+    if all are tried and none has passed; only if it passes then is it told again.
     """
     source = _Source(candidates)
     waiting = source.waiting
     known: dict[_Key, Trial] = {}
     slow = _OneByOne(workspace, command, red, originals, timeout_seconds)
-    trier: _Trier = _Forked.of(workspace, command, red, originals, timeout_seconds) or slow
+    forked = _Forked.of(workspace, command, red, originals, timeout_seconds, together, passing_seconds)
+    trier: _Trier = forked or slow
+    hung: list[Candidate] = []
+    batch = min(batch, max(_MOST_RESULTS // (len(red) + 5), 16))
     size, passed, most = min(_FIRST_BATCH, max(batch, 1)), 0, sys.maxsize if stop_after is None else stop_after
     while passed < most:
         source.draw(size)
         if not waiting:
-            return
+            break
         for candidate in waiting[:size]:
-            if wrong := _wrong(candidate, originals):
+            # A fork compiles what it is sent, and only what changed of it.
+            if wrong := _outside(candidate) or (_wrong(candidate, originals) if trier is slow else ""):
                 known[_key(candidate)] = Trial(candidate=candidate, state="failed", reason=wrong)
         fresh = _unlike(waiting[:size], known)
         trials = trier.attempt(fresh, most - passed) if fresh else ()
@@ -86,8 +106,14 @@ def try_candidates(
             if found.candidate is not candidate:
                 found = Trial(candidate=candidate, state=found.state, reason="the same texts as one before it")
             passed += found.state == "passed"
+            if found.hung and trier is forked:
+                hung.append(candidate)
             yield found
-        size = min(max(batch, 1), size * 4)
+        size = min(max(batch, 1), size * _GROWTH)
+    if hung and not passed and forked is not None and trier is forked:
+        for trial in forked.patiently(hung[:_AGAIN]):
+            if trial.state == "passed":
+                yield trial
 
 
 class _Trier(Protocol):
@@ -155,6 +181,8 @@ class _Forked:
         originals: Callable[[str], str | None],
         timeout_seconds: float,
         start: tuple[tuple[str, ...], list[str], bool],
+        together: int,
+        passing_seconds: float,
     ) -> None:
         self._workspace, self._command, self._red = workspace, command, tuple(red)
         self._originals, self._most_seconds = originals, timeout_seconds
@@ -162,7 +190,11 @@ class _Forked:
         self._bytecode = f"gitagent-bytecode-{os.urandom(8).hex()}"
         self._base_seconds: float | None = None
         self._warm: list[str] = []
+        self._base_outcomes: object = None
+        self._together, self._checked = together, False
         self._sent = 0
+        self._patience = 1.0
+        self._passing_seconds = passing_seconds
 
     @classmethod
     def of(
@@ -172,23 +204,34 @@ class _Forked:
         red: Sequence[str],
         originals: Callable[[str], str | None],
         timeout_seconds: float,
+        together: int,
+        passing_seconds: float,
     ) -> "_Forked | None":
         start = in_process(command)
         if start is None or not red or WHOLE_SUITE in red:
             return None
         selected_argv(command, red)  # refuses ids that are options
-        return cls(workspace, command, red, originals, timeout_seconds, start)
+        return cls(workspace, command, red, originals, timeout_seconds, start, together, passing_seconds)
+
+    def patiently(self, candidates: Sequence[Candidate]) -> Sequence[Trial]:
+        """Trials in fresh processes, each with several times as long as before, until one passes."""
+        self._together, self._sent, self._patience = 0, len(_BATCH_SECONDS), _PATIENCE
+        return self.attempt(candidates, 1) or ()
 
     def attempt(self, candidates: Sequence[Candidate], stop_after: int) -> Sequence[Trial] | None:
-        batch = _within_bytes(candidates)
-        before = {path: self._originals(path) for candidate in batch for path in candidate.texts}
-        said = self._send(batch, before, stop_after)
+        before = {path: self._originals(path) for candidate in candidates for path in candidate.texts}
+        batch, edits = _within_bytes(candidates, before)
+        said = self._send(batch, edits, before, stop_after)
         base = said.get(("base", 0))
         if self._base_seconds is None and base is not None:
             if not self._is_faithful(base):
                 return None
             self._base_seconds = float(cast(float, base["seconds"]))
             self._warm = cast(list[str], said.get(("warm", 0), {}).get("names", []))
+            self._base_outcomes = cast(Mapping[str, object], base["told"]).get("outcomes")
+        self._checked = self._checked or ("checked", 0) in said
+        if ("cold", 0) in said:
+            self._together = 0
         if self._base_seconds is None or ("refused", 0) in said:
             self._workspace.write(before)
             return None
@@ -205,7 +248,7 @@ class _Forked:
         return trials or None
 
     def _send(
-        self, batch: Sequence[Candidate], before: Texts, stop_after: int
+        self, batch: Sequence[Candidate], edits: Sequence[_Edits], before: Texts, stop_after: int
     ) -> dict[tuple[str, int], dict[str, object]]:
         word = os.urandom(16).hex()
         seconds = _BATCH_SECONDS[min(self._sent, len(_BATCH_SECONDS) - 1)]
@@ -214,9 +257,15 @@ class _Forked:
             "args": self._options,
             "red": self._red,
             "originals": before,
-            "candidates": [dict(candidate.texts) for candidate in batch],
+            "candidates": edits,
+            "together": self._together,
+            "alone": [n for n, one in enumerate(batch) if hostility.is_suspicious(one.texts, before)],
+            "checked": self._checked,
+            "base_outcomes": self._base_outcomes,
             "base_seconds": self._base_seconds,
             "most_seconds": self._most_seconds,
+            "passing_seconds": self._passing_seconds,
+            "patience": self._patience,
             "warm": self._warm,
             "batch_seconds": seconds,
             "stop_after": stop_after,
@@ -262,7 +311,13 @@ class _Forked:
             reason = f"{len(passed)} passed" if done["passes"] else PYTEST_ENDS.get(code, f"exit code {code}")
         seconds = float(cast(float, told.get("seconds", 0.0)))
         return Trial(
-            candidate=candidate, state=state, reason=reason, passed=passed, failed=failed, seconds=seconds
+            candidate=candidate,
+            state=state,
+            reason=reason,
+            passed=passed,
+            failed=failed,
+            hung=str(told.get("problem", "")).startswith("took more than"),
+            seconds=seconds,
         )
 
 
@@ -294,11 +349,17 @@ class _Source:
             raise self._error
 
 
+def _outside(candidate: Candidate) -> str:
+    """Why a candidate may not be written at all, or ""."""
+    for path in candidate.texts:
+        if not _is_inside(path):
+            return f"{path!r} is no path inside the tree"
+    return ""
+
+
 def _wrong(candidate: Candidate, originals: Callable[[str], str | None]) -> str:
     """Why no test needs to be run on a candidate, or ""."""
     for path, text in candidate.texts.items():
-        if not _is_inside(path):
-            return f"{path!r} is no path inside the tree"
         # The project may be for a later Python than ours: a file we cannot read on base either is let pass.
         if path.endswith(".py") and text is not None:
             wrong = _syntax_error(text)
@@ -339,10 +400,35 @@ def _key(candidate: Candidate) -> _Key:
     return frozenset(candidate.texts.items())
 
 
-def _within_bytes(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-    total = 0
+def _within_bytes(candidates: Sequence[Candidate], before: Texts) -> tuple[Sequence[Candidate], list[_Edits]]:
+    """The first candidates that go into one message, and what is sent of each."""
+    total, edits = 0, list[_Edits]()
     for count, candidate in enumerate(candidates):
-        total += sum(len(text or "") for text in candidate.texts.values())
+        edit = {path: _edit(before[path], text) for path, text in candidate.texts.items()}
+        total += sum(len(one[2]) if isinstance(one, tuple) else len(one or "") for one in edit.values())
         if total > _BATCH_BYTES and count:
-            return candidates[:count]
-    return candidates
+            return candidates[:count], edits
+        edits.append(edit)
+    return candidates, edits
+
+
+def _edit(original: str | None, text: str | None) -> _Edit:
+    """What leads from one text to another, as `inside/edits.py` reads it."""
+    if original is None or text is None:
+        return text
+    before = _shared(original, text, min(len(original), len(text)))
+    most = min(len(original), len(text)) - before
+    after = _shared(original[::-1][:most], text[::-1][:most], most)
+    return before, after, text[before : len(text) - after]
+
+
+def _shared(one: str, other: str, most: int) -> int:
+    """How many characters two texts begin with alike."""
+    low = 0
+    while low < most:
+        middle = (low + most + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            most = middle - 1
+    return low

@@ -81,6 +81,7 @@ class Recorded:
     def __init__(self, behind: Workspace, root: Path) -> None:
         self.root = root
         self.argvs: list[tuple[str, ...]] = []
+        self.outputs: list[str] = []
         self.written: list[Mapping[str, str | None]] = []
         self._behind = behind
 
@@ -108,4 +109,6 @@ class Recorded:
         collect: Sequence[str] = (),
     ) -> Execution:
         self.argvs.append(tuple(argv))
-        return self._behind.run(argv, timeout_seconds=timeout_seconds, stdin=stdin, collect=collect)
+        done = self._behind.run(argv, timeout_seconds=timeout_seconds, stdin=stdin, collect=collect)
+        self.outputs.append(done.output)
+        return done

@@ -33,6 +33,7 @@ def tried(
     red: Sequence[str] = RED,
     stop_after: int | None = None,
     batch: int = 64,
+    together: int = 64,
     configured: str = "",
 ) -> tuple[list[Trial], Recorded]:
     """The trials, and what went through the workspace; the tree must be as it was afterwards."""
@@ -47,6 +48,7 @@ def tried(
                 timeout_seconds=20.0,
                 stop_after=stop_after,
                 batch=batch,
+                together=together,
             )
         )
         assert recorded.tree() == dict(files)

@@ -4,8 +4,13 @@ Sent into a sandbox as `python3 -c`; standard library and the project's pytest o
 comes one JSON object:
 
     args          for pytest, without test ids       red        the ids to run
-    originals     texts by path, null for none       candidates a list of texts by path
+    originals     texts by path, null for none       candidates a list of edits by path (see edits.py)
+    together      candidates for one warm fork, 0 for none at all; `alone` are numbers not to be tried so
+    checked       whether an answer of a warm fork was held against a fresh process before
+    base_outcomes what base says, null to find out
     base_seconds  how long the red tests take without a candidate, null to find out
+    passing_seconds how long the slowest test took that passes; a candidate has some times as long, and
+    patience      times that again
     most_seconds  for one candidate                  stop_after how many may pass
     batch_seconds for all                            word       starts each line we print
     bytecode      the name of a directory for it     warm       modules to import once
@@ -25,18 +30,20 @@ import importlib
 import json
 import os
 import random
-import resource
 import select
 import shutil
-import signal
 import stat
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, NoReturn
+
+from gitagent.inside.children import KEPT, adopt_strays, ending, kill, make_quiet
+from gitagent.inside.edits import edited
+from gitagent.inside.warm import serve
 
 ROOT = os.path.realpath(os.getcwd())
 TOLD_BYTES = 256 * 1024
@@ -175,14 +182,7 @@ def child(job: dict[str, Any], texts: dict[str, str | None], channel: int, bytec
         os._exit(0)
 
     try:
-        os.setsid()
-        os.close(job["out"])
-        null = os.open(os.devnull, os.O_RDWR)
-        for number in (0, 1, 2):
-            os.dup2(null, number)
-        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")  # if memory runs out, this process is the one to go
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        make_quiet(job["out"])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             wrong = wrong_syntax(texts)
@@ -228,29 +228,6 @@ def listen(source: int, deadline: float) -> tuple[dict[str, Any] | None, str]:
     return (told, "") if isinstance(told, dict) else (None, "garbled")
 
 
-def kill(pid: int) -> int:
-    """End the child's process group, and whatever it left behind that became ours."""
-    for target in (os.killpg, os.kill):
-        with suppress(OSError):
-            target(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    for _ in range(3):
-        try:
-            with open(f"/proc/self/task/{os.getpid()}/children") as file:
-                strays = [int(word) for word in file.read().split()]
-        except (OSError, ValueError):
-            strays = []
-        if not strays:
-            break
-        for stray in strays:
-            try:
-                os.kill(stray, signal.SIGKILL)
-                os.waitpid(stray, 0)
-            except OSError:
-                pass
-    return status
-
-
 def run(job: dict[str, Any], texts: dict[str, str | None], seconds: float, bytecode: bool) -> dict[str, Any]:
     """What the red tests said in a child of their own: `outcomes`, `exit`, `reason`; or `syntax`; or `problem`."""
     source, channel = os.pipe()
@@ -268,24 +245,12 @@ def run(job: dict[str, Any], texts: dict[str, str | None], seconds: float, bytec
         told["seconds"] = took
         return told
     if problem == "ended":
-        if os.WIFSIGNALED(status):
-            problem = f"ended by signal {os.WTERMSIG(status)}"
-        else:
-            problem = f"ended (exit code {os.WEXITSTATUS(status)}) before its tests did"
+        problem = ending(status)
     elif problem == "timeout":
         problem = f"took more than {seconds:.1f} s"
     else:
         problem = "its report was " + problem
     return {"problem": problem, "seconds": took}
-
-
-def adopt_strays() -> None:
-    try:
-        import ctypes
-
-        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans of a child become ours
-    except (ImportError, OSError, AttributeError):
-        pass
 
 
 def passes(told: dict[str, Any], red: list[str]) -> bool:
@@ -375,28 +340,110 @@ def import_all(names: list[str]) -> None:
 
 
 def try_all(job: dict[str, Any], say: Callable[..., None], limit: float) -> None:
+    """Try every candidate: in forks of the warm template first, then whatever needs it in a process of its own."""
     began = time.monotonic()
     tree = Tree(job["originals"])
-    passed = 0
-    for number, texts in enumerate(job["candidates"]):
-        if number and time.monotonic() - began > job["batch_seconds"]:
-            break
+    passed, tried = 0, 0
+
+    def fresh(number: int) -> dict[str, Any]:
+        texts = {path: edited(job["originals"][path], edit) for path, edit in job["candidates"][number].items()}
         say("start", number=number)
         try:
-            try:
-                tree.put(texts)
-                told = run(job, texts, limit, False)
-            finally:
-                tree.restore(texts)
-        except OSError as error:  # the tree is not ours to write
-            say("refused", reason=str(error))
-            return
+            tree.put(texts)
+            return run(job, texts, limit, False)
+        finally:
+            tree.restore(texts)
+
+    def done(number: int, told: dict[str, Any]) -> None:
+        nonlocal passed, tried
         good = passes(told, job["red"])
         say("done", number=number, told=shown(told), passes=good)
-        passed += good
-        if passed >= job["stop_after"]:
-            break
+        passed, tried = passed + good, tried + 1
+
+    left = list(range(len(job["candidates"])))
+    try:
+        if job["together"]:
+            green: list[int] = []
+            full: list[int] = []
+            checked = job["checked"]
+            for kind, fields in ask_template(job, limit):
+                number = fields.get("number", -1)
+                if kind == "told":
+                    left.remove(number)
+                    if passes(fields["told"], job["red"]):
+                        green.append(number)
+                        continue
+                    if not checked and "exit" in fields["told"]:
+                        # One answer is held against a fresh process before the others are believed.
+                        checked, told = True, fresh(number)
+                        if told.get("outcomes") != fields["told"]["outcomes"]:
+                            say("cold", reason="a candidate did otherwise in a warm process")
+                            done(number, told)
+                            full, green = sorted({*green, *full, *left}), []
+                            break
+                        say("checked")
+                    done(number, fields["told"])
+                elif kind == "full":
+                    left.remove(number)
+                    full.append(number)
+                elif kind == "cold":
+                    say("cold", reason=fields["reason"])
+                    full = sorted({*full, *left})
+                elif kind == "warm":
+                    say("together", **fields)
+            left = [*green, *full]
+        for number in left:
+            if tried and time.monotonic() - began > job["batch_seconds"]:
+                break
+            if passed >= job["stop_after"]:
+                break
+            done(number, fresh(number))
+    except OSError as error:  # the tree is not ours to write
+        say("refused", reason=str(error))
+        return
     say("end")
+
+
+def ask_template(job: dict[str, Any], limit: float) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What a warm template says about the candidates, one after the other, as far as it gets."""
+    source, channel = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            make_quiet(source, job["out"])
+            sys.dont_write_bytecode = True
+            os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+            sys.pycache_prefix = job["bytecode"]
+            sys.argv = ["pytest"] + job["args"]
+            importlib.invalidate_caches()
+            serve(job, channel, ROOT)
+        finally:
+            os._exit(70)
+    KEPT.add(pid)
+    os.close(channel)
+    buffer, told = b"", 0
+    patience = job["most_seconds"] + 4 * limit + 5
+    try:
+        while True:
+            ready, _, _ = select.select([source], [], [], patience)
+            data = os.read(source, 65536) if ready else b""
+            if not data:
+                yield "cold", {"reason": "the warm process ended" if told else "the project cannot be forked"}
+                return
+            buffer += data
+            *lines, buffer = buffer.split(b"\n")
+            for line in lines:
+                try:
+                    kind, fields = json.loads(line)
+                except ValueError:
+                    return
+                if kind == "end":
+                    return
+                told += 1
+                yield str(kind), dict(fields)
+    finally:
+        kill(pid)
+        os.close(source)
 
 
 def try_warm(job: dict[str, Any], say: Callable[..., None], limit: float, base: dict[str, Any] | None) -> bool:
@@ -410,6 +457,7 @@ def try_warm(job: dict[str, Any], say: Callable[..., None], limit: float, base: 
             import_all(job["warm"])
             gc.collect()
             gc.freeze()
+            adopt_strays()
             if base is not None:
                 told = run(job, {}, limit, False)
                 if told.get("outcomes") != base.get("outcomes") or told.get("exit") != base.get("exit"):
@@ -456,8 +504,12 @@ def main() -> None:
             base = run(job, {}, job["most_seconds"], False)
         # Tests that hang without a candidate say nothing about how long they take with the right one.
         base_seconds = base["seconds"] if "problem" not in base else HUNG_SECONDS
+        job["base_outcomes"] = base.get("outcomes")
         say("base", seconds=base_seconds, told=shown(base), passes=passes(base, job["red"]))
-    limit = min(job["most_seconds"], TIMES_BASE * base_seconds + FLOOR_SECONDS)
+        if passes(base, job["red"]) or not base.get("outcomes"):
+            job["together"] = 0
+    slowest = max(base_seconds, job["passing_seconds"])
+    limit = min(job["most_seconds"], (TIMES_BASE * slowest + FLOOR_SECONDS) * job["patience"])
     if not job["warm"] or not try_warm(job, say, limit, base):
         try_all(job, say, limit)
 
