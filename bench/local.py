@@ -26,7 +26,7 @@ from gitagent.adapters.llama.model import SPARE
 from gitagent.adapters.llama.resident import fastest_threads, release
 from gitagent.adapters.llama.worker import LlamaWorker
 from gitagent.core import diffs
-from gitagent.core.grammar import as_gbnf, as_lark, grammar_of, ground_for
+from gitagent.core.grammar import Ground, as_gbnf, as_lark, grammar_of, ground_for, urged
 from gitagent.errors import DiffError
 from gitagent.records import Message, MicroTask
 from tests.gguf_maker import write_model
@@ -218,11 +218,12 @@ def masks(work: Path, _: int) -> None:
         for length in (20, 150, 400):
             excerpt = "".join(diffs.lines_of(text)[700 : 700 + length])
             start = time.thread_time()
-            grammar = grammar_of(ground_for("lib/argparse.py", 701, excerpt, text))
+            ground = ground_for("lib/argparse.py", 701, excerpt, text)
+            grammar = grammar_of(ground)
             sampler = Sampler(engine)
             matcher = sampler.matcher(as_lark(grammar))
             built = time.thread_time() - start
-            mask_times, draw_times, said = _walk(engine, matcher, 400)
+            mask_times, draw_times, said = _walk(engine, sampler, matcher, ground, 400)
             gbnf_built, gbnf_times = _gbnf_walk(engine, as_gbnf(grammar), said[:60])
             print(
                 f"| {title} | {length} lines | {built * 1e3:.0f} ms | {_us(statistics.median(mask_times))} "
@@ -237,34 +238,36 @@ def _us(seconds: float) -> str:
     return f"{seconds * 1e6:,.0f} µs"
 
 
-def _walk(engine: Engine, start: Any, most: int) -> tuple[list[float], list[float], list[int]]:
+def _walk(
+    engine: Engine, sampler: Sampler, start: Any, ground: Ground, most: int
+) -> tuple[list[float], list[float], list[int]]:
+    """Processor time of finding out what is allowed and of drawing, for `most` tokens; the first answer's tokens."""
     random = np.random.default_rng(2)
-    mask = np.zeros((engine.tokens + 31) // 32, np.int32)
     mask_times: list[float] = []
     draw_times: list[float] = []
-    said: list[int] = []
-    matcher = start.deep_copy()
+    first: list[int] = []
     while len(mask_times) < most:
-        begin = time.thread_time()
-        forced = [token for token in matcher.compute_ff_tokens() if token not in engine.ends]
-        if forced:
-            matcher.consume_tokens(forced)
-        if not matcher.is_stopped():
-            matcher.unsafe_compute_mask_ptr(mask.ctypes.data, mask.nbytes)
+        matcher, said, ids, ended = start.deep_copy(), b"", list[int](), False
+        while not ended and len(mask_times) < most:
+            begin = time.thread_time()
+            forced = [token for token in matcher.compute_ff_tokens() if token not in engine.ends]
+            if forced:
+                matcher.consume_tokens(forced)
+            ids += forced
+            said += b"".join(map(engine.piece, forced))
+            if matcher.is_stopped():
+                break
+            mask = sampler.allowed(matcher, urged(ground, said, 1000, 1000))
             mask_times.append(time.thread_time() - begin)
             logits = random.standard_normal(engine.tokens, np.float32)
             middle = time.thread_time()
             token, _ = draw(logits, mask, 0.8, random)
             ended = token in engine.ends or not matcher.consume_token(token)
             draw_times.append(time.thread_time() - middle)
-            if len(mask_times) == len(draw_times) and most == 400 and said[-1:] != [-1]:
-                said += [*forced, token]
-            if not ended:
-                continue
-        if said[-1:] != [-1]:
-            said.append(-1)
-        matcher = start.deep_copy()
-    return mask_times, draw_times, [token for token in said if token >= 0]
+            ids += [] if ended else [token]
+            said += engine.piece(token)
+        first = first or ids
+    return mask_times, draw_times, first
 
 
 def _gbnf_walk(engine: Engine, gbnf: str, said: Sequence[int]) -> tuple[float, list[float]]:

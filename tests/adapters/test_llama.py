@@ -185,6 +185,13 @@ def test_a_file_that_is_not_utf8_is_refused_by_name_before_the_model_is_asked(mo
         list(worker_of(model_path).candidates(task_of(text), text, limit=1))
 
 
+def test_an_added_line_ends_shortly_before_it_is_as_long_as_it_may_be(model_path: str) -> None:
+    worker = worker_of(model_path, bounds=Bounds(hunks=1, line_characters=30))
+    found = list(worker.candidates(task_of(SOURCE, answer_tokens=200), SOURCE, limit=6))
+    added = [line[1:] for one in found for line in one.diff.text.split("\n")[3:] if line.startswith("+")]
+    assert max(map(len, added)) in range(20, 31)
+
+
 def test_bounds_hold_in_what_is_decoded(model_path: str) -> None:
     worker = worker_of(model_path, bounds=Bounds(hunks=1, added_lines=1, line_characters=10))
     for candidate in worker.candidates(task_of(SOURCE, answer_tokens=200), SOURCE, limit=6):

@@ -300,6 +300,9 @@ def test_an_answer_is_urged_on_as_its_tokens_run_out() -> None:
     assert not fits("add next", b"\n-")
     assert urged(ground, head + b"@@ -1 +1 @@\n+long", 9, 100) == ""
     assert urged(ground, head + b"@@ -1 +1 @@\n+long", 8, 100) == "end the line"
+    assert urged(ground, head + b"@@ -1 +1 @@\n+" + b"x" * 189, 60, 100) == ""
+    assert urged(ground, head + b"@@ -1 +1 @@\n+" + b"x" * 190, 60, 100) == "end the line"
+    assert urged(ground, head + b"@@ -1 +1 @@\n+" + "é".encode() * 189, 60, 100) == ""
     assert fits("change", b"-a")
     assert not fits("change", b" b")
     assert fits("change next", b"\n+")

@@ -135,12 +135,8 @@ class Sampler:
         if matcher.is_stopped():
             answer.finished = True
             return False
-        matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
-        if urge := urged(self._said(answer), room - len(answer.ids)):
-            fitting = self._mask & self._engine.such(urge, lambda token: fits(urge, token))
-            if fitting.any():
-                np.copyto(self._mask, fitting)
-        token, chance = draw(logits, self._mask, answer.temperature, answer.random)
+        mask = self.allowed(matcher, urged(self._said(answer), room - len(answer.ids)))
+        token, chance = draw(logits, mask, answer.temperature, answer.random)
         answer.chances.append(chance)
         if token in ends:
             answer.finished = True
@@ -153,6 +149,27 @@ class Sampler:
             answer.finished = not matcher.is_error()
             return False
         return len(answer.ids) < room
+
+    def allowed(self, matcher: Any, urge: Urge) -> npt.NDArray[np.int32]:
+        """What the grammar allows, and of that only what is urged, where there is any: a mask good until the next."""
+        if urge == "end the line":
+            # The few tokens that do are asked about one by one, which is faster than to find out about all.
+            ending = self._such(urge)
+            self._mask[:] = 0
+            for token in _tokens(ending, np.flatnonzero(ending), 1).tolist():
+                if matcher.validate_tokens([token]):
+                    self._mask.view(np.uint32)[token // 32] |= np.uint32(1 << token % 32)
+            if self._mask.any():
+                return self._mask
+        matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
+        if urge:
+            fitting = self._mask & self._such(urge)
+            if fitting.any():
+                np.copyto(self._mask, fitting)
+        return self._mask
+
+    def _such(self, urge: Urge) -> npt.NDArray[np.int32]:
+        return self._engine.such(urge, lambda token: fits(urge, token))
 
     def _said(self, answer: Answer) -> bytes:
         answer.said += b"".join(map(self._engine.piece, answer.ids[answer.told :]))

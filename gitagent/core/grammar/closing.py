@@ -10,17 +10,21 @@ Urge = Literal["", "change", "change next", "add", "add next", "end the line"]
 LAST = 8
 """Tokens kept to end a line with: a character of four bytes and a newline of two, and some to spare."""
 
+BRINK = 10
+"""Characters short of the most an added line may have, where it ends: with so few left it takes longest to find out
+which tokens of a large vocabulary still fit."""
+
 
 def urged(ground: Ground, said: bytes, left: int, room: int) -> Urge:
     """What an answer should do next, "" while there is time.
 
     `said` is the answer so far, `left` of its `room` tokens remain. An answer that has changed nothing when half
     its room is gone must change something now, and by adding where the file's next line would not fit; an added
-    line that would be cut ends instead.
+    line that would be cut, or is about as long as it may be, ends instead.
     """
     lines = said[len(ground.head.encode()) :].split(b"\n")
     if lines[-1][:1] == b"+":
-        return "end the line" if left <= LAST else ""
+        return "end the line" if left <= LAST or _on_brink(ground, lines[-1][1:]) else ""
     if not lines[0].startswith(b"@@") or len(lines) == 1 or any(line[:1] in (b"+", b"-") for line in lines):
         return ""
     following = bool(lines[-1])
@@ -30,6 +34,11 @@ def urged(ground: Ground, said: bytes, left: int, room: int) -> Urge:
     if left > room // 2:
         return ""
     return "change next" if following else "change"
+
+
+def _on_brink(ground: Ground, body: bytes) -> bool:
+    brink = ground.bounds.line_characters - BRINK
+    return len(body) >= brink > 0 and len(body.decode("utf-8", "ignore")) >= brink
 
 
 def _start(ground: Ground, header: bytes) -> int:
