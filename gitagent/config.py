@@ -47,6 +47,11 @@ class TestsConfig:
 
     command: str = _setting("", "command for the whole suite; found by convention when empty")
     timeout_seconds: float = _setting(300.0, "time for one run of the whole suite, in seconds")
+    allow_changes: bool = _setting(
+        False,
+        "changes to existing tests, CI and lock files are committed on their own, not refused",
+        repository=False,
+    )
     cache: bool = _setting(
         True, "runs on base known for the same tree, environment and command are not made again"
     )

@@ -6,7 +6,7 @@ Knows core and ports alone. Whatever a stranger wrote (request, files, replies, 
 from contextlib import AbstractContextManager, suppress
 from typing import Literal
 
-from gitagent import attesting, certifying, finding, saving, searching, solving
+from gitagent import attesting, certifying, finding, guarding, saving, searching, solving
 from gitagent.core import intake, messages, testing
 from gitagent.errors import GitagentError, RepositoryError
 from gitagent.events import Located, Noted, PullRequestReady, RunFailed, RunFinished, RunStarted, StepStarted
@@ -157,6 +157,8 @@ class _Run:
         self.progress.red = tuple(result.id for result in red)
         self.workspaces.prepare()  # for the certificate; there is time while tests run and models think
         self.emit(StepStarted(step="locate", detail=f"{len(red)} red tests"))
+        gate = guarding.Gate(self.tree, allowed=self.options.allow_test_changes)
+        gate.red = self.progress.red
         search = searching.Search(
             workspace=workspace,
             command=command,
@@ -166,6 +168,7 @@ class _Run:
             stream=self.ports.stream,
             wanted=self.options.candidates,
             timeout_seconds=self.options.sandbox_limits.timeout_seconds,
+            refuses=gate.refusal,
         )
         solver = solving.Solver(
             request=self.request,
@@ -177,6 +180,7 @@ class _Run:
             scratch=scratch,
             search=search,
             certifier=certifier,
+            gate=gate,
         )
         findings = finding.findings(
             self.request, self.tree, workspace, certifier, base_run, red, solver.leaves_alone

@@ -20,6 +20,7 @@ class Options:
     routing_threshold: float = 0.75
     dry_run: bool = False
     again: bool = False
+    allow_test_changes: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -101,6 +101,7 @@ class Search:
     """One warm workspace and the tests that must turn green in it.
 
     `partial` are trials of templates that turned some of the red tests green, in the order they were tried.
+    `refuses` says why an answer may not even be tried, "" if it may.
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class Search:
         stream: Stream,
         wanted: Mapping[str, int],
         timeout_seconds: float,
+        refuses: Callable[[Candidate], str] = lambda candidate: "",
     ) -> None:
+        self._refuses = refuses
         self._workspace, self._command, self._red = workspace, command, tuple(one.id for one in red)
         self._read, self._budget, self._stream = read, budget, stream
         self._wanted, self._timeout = wanted, timeout_seconds
@@ -256,7 +259,7 @@ class Search:
     def _proposed(
         self, candidates: Iterable[Candidate], limit: int, numbers: dict[int, int]
     ) -> Iterator[Candidate]:
-        taken = 0
+        taken, refused, worker = 0, "", ""
         for candidate in candidates:
             try:
                 self._budget.check()
@@ -269,6 +272,11 @@ class Search:
             if result in self._seen:
                 continue
             self._seen.add(result)
+            worker = candidate.worker
+            if refusal := self._refuses(candidate):
+                refused = refusal
+                self._stream(ReplyRefused(task=candidate.task, worker=worker, reason=refusal))
+                continue
             lines = _size(candidate)
             if lines > self._budget.limits.diff_lines:
                 most = self._budget.limits.diff_lines
@@ -289,6 +297,8 @@ class Search:
             yield candidate
             if taken >= limit:
                 return
+        if refused and not taken and worker != "templates":
+            raise DiffError(refused)  # there is somebody to tell
 
 
 def _again(task: MicroTask, told: str, number: int) -> MicroTask:

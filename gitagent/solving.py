@@ -8,6 +8,7 @@ from gitagent.certifying import Certifier
 from gitagent.core import messages, routing
 from gitagent.errors import GitagentError, ModelError, RequestError
 from gitagent.events import Committed, Escalated, Noted, Planned
+from gitagent.guarding import Gate
 from gitagent.ports import Planner, Ports, Scratch, Worker
 from gitagent.progress import Options, Progress
 from gitagent.records import Candidate, Findings, MicroTask, Plan, Request, Verdict
@@ -29,10 +30,11 @@ class Solver:
         scratch: Scratch,
         search: searching.Search,
         certifier: Certifier,
+        gate: Gate,
     ) -> None:
         self._request, self._ports, self._options, self._progress = request, ports, options, progress
         self._budget, self._tree, self._scratch = budget, tree, scratch
-        self._search, self._certifier = search, certifier
+        self._search, self._certifier, self._gate = search, certifier, gate
         self._emit = ports.stream
 
     def solve(self, findings: Findings) -> GitagentError | None:
@@ -216,19 +218,28 @@ class Solver:
         return True
 
     def _commit(self, task: MicroTask, candidate: Candidate, verdict: str) -> None:
-        message = messages.commit_message(self._request, task, candidate, run=self._options.run, verdict=verdict)
-        commit = self._scratch.commit(candidate.texts, message)
-        self._progress.changes.append((commit, candidate))
-        self._tree.changed.update(candidate.texts)
-        self._emit(
-            Committed(
-                task=task.id,
-                branch=self._scratch.branch,
-                oid=commit.oid,
-                subject=messages.subject(candidate),
-                diff=candidate.diff.text,
+        """Commit an answer; what the user allowed it to change of the tests becomes a commit of its own."""
+        for part, tampers in self._gate.parts(candidate):
+            message = messages.commit_message(
+                self._request,
+                task,
+                part,
+                run=self._options.run,
+                verdict=verdict,
+                tampers=[str(finding) for finding in tampers],
             )
-        )
+            commit = self._scratch.commit(part.texts, message)
+            self._progress.changes.append((commit, part))
+            self._tree.changed.update(part.texts)
+            self._emit(
+                Committed(
+                    task=task.id,
+                    branch=self._scratch.branch,
+                    oid=commit.oid,
+                    subject=message.partition("\n")[0],
+                    diff=part.diff.text,
+                )
+            )
         self._progress.saved()
 
 

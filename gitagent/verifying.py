@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gitagent import proving
-from gitagent.core import certificates, testing, verdicts
+from gitagent.core import certificates, tampering, testing, verdicts
 from gitagent.core.certificates import Certificate
 from gitagent.errors import RepositoryError, RequestError
 from gitagent.ports import Repository, Sandbox, Workspace
@@ -122,9 +122,24 @@ class Verifier:
         )
         unable = next((run.reason for run in runs.values() if run.state == "inconclusive"), "")
         answer, reasons = _answer(certificate, verdict, differing, unable)
+        reasons += self._tampering(certificate)
         return Verification(
             commit=certificate.tip.commit, answer=answer, reasons=reasons, certificate=certificate, runs=runs
         )
+
+    def _tampering(self, certificate: Certificate) -> tuple[str, ...]:
+        """What became of the tests between base and tip, where it is more than an addition."""
+        base, tip = (Tree(self._repository, place.commit) for place in (certificate.base, certificate.tip))
+        paths = {path for path in (*base.entries, *tip.entries) if base.entries.get(path) != tip.entries.get(path)}
+        files = dict.fromkeys(test.split("::")[0] for test in certificate.red)
+        found = tampering.find(
+            {path: base.on_base(path) for path in paths},
+            {path: tip.on_base(path) for path in paths},
+            is_test=testing.is_test_path,
+            red=certificate.red,
+            tests={path: text for path in files if (text := base.on_base(path)) is not None},
+        )
+        return (f"look closer: {tampering.told(found)}",) if found else ()
 
     def _fresh(self, commit: str) -> AbstractContextManager[Workspace]:
         return self._sandbox.open(lambda directory: self._repository.checkout(commit, directory), self._limits)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 @click.option("--dollars", type=click.FloatRange(min=0), help="Money the run may spend.")
 @click.option("--tokens", type=click.IntRange(min=1), help="Tokens the run may use.")
 @click.option("--max-candidates", type=click.IntRange(min=1), help="Candidates the run may try.")
+@click.option("--allow-test-changes", is_flag=True,
+              help="Let answers change existing tests, CI and lock files, in commits of their own.")  # fmt: skip
 @click.option("--again", is_flag=True, help="Start the request's branch anew; the old one is kept aside.")
 @click.option(
     "--dry-run", is_flag=True, help="Show the diff and the verdict, leave no branch and no pull request."
@@ -63,6 +65,7 @@ def fix_command(
     dollars: float | None,
     tokens: int | None,
     max_candidates: int | None,
+    allow_test_changes: bool,
     again: bool,
     dry_run: bool,
     yes: bool,
@@ -103,6 +106,7 @@ def fix_command(
         "sandbox.image": image,
         "sandbox.python": python,
         "tests.command": test_command,
+        "tests.allow_changes": allow_test_changes or None,
     }
     config = building.config_for(repository, flags)
     head = repository.head()
@@ -153,6 +157,7 @@ def fix_command(
                 routing_threshold=config.routing.threshold,
                 dry_run=dry_run,
                 again=again,
+                allow_test_changes=config.tests.allow_changes,
             ),
         )
     if report.state == "interrupted":

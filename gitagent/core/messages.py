@@ -87,8 +87,19 @@ def _alike(one: Sequence[str], two: Sequence[str]) -> int:
     return next((at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
 
 
-def commit_message(request: Request, task: MicroTask, candidate: Candidate, *, run: str, verdict: str) -> str:
-    """The message of a micro-task's commit, with its trailers as the last paragraph."""
+def commit_message(
+    request: Request,
+    task: MicroTask,
+    candidate: Candidate,
+    *,
+    run: str,
+    verdict: str,
+    tampers: Sequence[str] = (),
+) -> str:
+    """The message of a micro-task's commit, with its trailers as the last paragraph.
+
+    `tampers` says how it changes what judges it, which the user has allowed; the subject says so too.
+    """
     spent = candidate.spending
     trailers = {
         "Task": f"{task.id} {task.path}:{task.first_line}",
@@ -102,8 +113,17 @@ def commit_message(request: Request, task: MicroTask, candidate: Candidate, *, r
     }
     if candidate.model_digest:
         trailers["Sampling"] = f"temperature {candidate.temperature:g}, seed {candidate.seed}"
+    first = subject(candidate)
+    body = f"Asked: {request.title}"
+    if tampers:
+        trailers["Tampers"] = "allowed by the user (--allow-test-changes)"
+        first = f"tests changed: {first}"
+        first = first if len(first) <= 72 else first[:71].rstrip() + "…"
+        body += "\n\nThis commit changes what judges the work:\n" + "\n".join(
+            f"- {' '.join(one.split())[:200]}" for one in tampers[:SHOWN_TESTS]
+        )
     lines = [f"Gitagent-{name}: {' '.join(value.split())}" for name, value in trailers.items()]
-    return f"{subject(candidate)}\n\nAsked: {request.title}\n\n" + "\n".join(lines) + "\n"
+    return f"{first}\n\n{body}\n\n" + "\n".join(lines) + "\n"
 
 
 def pull_title(request: Request, *, proven: bool) -> str:
