@@ -8,12 +8,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import commits, hooks, peers, repositories, runs, startup, throughput
+from bench import commits, hooks, peers, repositories, runs, startup, tampering, throughput
 from bench.diffs import __main__ as diffs
 
 PARTS = ("startup", "hooks", "runs", "commits", "throughput")
-# Made only when asked for by name: one fetches releases of packages, the other needs a model.
-ON_DEMAND = ("diffs", "local")
+# Made only when asked for by name: two fetch releases of packages, the other needs a model.
+ON_DEMAND = ("diffs", "local", "tampering")
 
 
 def main() -> int:
@@ -45,6 +45,8 @@ def main() -> int:
         throughput.report(rounds=min(options.rounds, 3))
     if "diffs" in wanted:
         diffs.main(["--seed", str(options.seed), *(["--peers"] if options.peers else [])])
+    if "tampering" in wanted:
+        tampering.main([])
     if "local" in wanted:
         from bench import local  # needs what `pip install .[local]` brings
 

@@ -183,14 +183,7 @@ class _Run:
             gate=gate,
         )
         findings = finding.findings(
-            self.request,
-            self.tree,
-            workspace,
-            certifier,
-            base_run,
-            red,
-            solver.leaves_alone,
-            self.ports.index,
+            self.request, self.tree, workspace, certifier, base_run, red, solver.leaves_alone
         )
         self.emit(Located(suspects=findings.suspects[:10]))
         stopped: GitagentError | None = None

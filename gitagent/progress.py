@@ -21,6 +21,7 @@ class Options:
     dry_run: bool = False
     again: bool = False
     allow_test_changes: bool = False
+    minimal: bool = True
 
 
 @dataclass(slots=True, kw_only=True)

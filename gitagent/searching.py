@@ -118,7 +118,7 @@ class Search:
         refuses: Callable[[Candidate], str] = lambda candidate: "",
     ) -> None:
         self._refuses = refuses
-        self._workspace, self._command, self._red = workspace, command, tuple(one.id for one in red)
+        self.workspace, self._command, self._red = workspace, command, tuple(one.id for one in red)
         self._read, self._budget, self._stream = read, budget, stream
         self._wanted, self._timeout = wanted, timeout_seconds
         self._seen: set[bytes] = set()
@@ -202,9 +202,24 @@ class Search:
     def _said(self, trial: proving.Trial) -> str:
         return f"{trial.state} ({len(trial.passed)} of {len(self._red)} red tests pass)"
 
+    def first_passing(self, candidates: Sequence[Candidate]) -> Candidate | None:
+        """The first with which every red test passes, None if there is none; a trial, not a verdict."""
+        for trial in proving.try_candidates(
+            self.workspace,
+            self._command,
+            red=self._red,
+            candidates=candidates,
+            originals=self._read,
+            timeout_seconds=self._budget.cap(self._timeout),
+            stop_after=1,
+        ):
+            if trial.state == "passed":
+                return trial.candidate
+        return None
+
     def accept(self, candidate: Candidate) -> None:
         """Make a candidate part of the tree that further ones are tried on."""
-        self._workspace.write(candidate.texts)
+        self.workspace.write(candidate.texts)
         self._seen.clear()
 
     def _answers(self, worker: Worker, task: MicroTask, wanted: int) -> Iterator[proving.Trial | str]:
@@ -241,7 +256,7 @@ class Search:
                 yield proving.Trial(candidate=candidate, state="inconclusive", reason="no test was red on base")
             return
         for trial in proving.try_candidates(
-            self._workspace,
+            self.workspace,
             self._command,
             red=self._red,
             candidates=self._proposed(candidates, limit, numbers),

@@ -1,13 +1,13 @@
 """From what was found to commits: plans, tasks, the workers asked about them, and the answers the tests accept."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from gitagent import searching
+from gitagent import searching, trimming
 from gitagent.certifying import Certifier
 from gitagent.core import messages, routing
 from gitagent.errors import GitagentError, ModelError, RequestError
-from gitagent.events import Committed, Escalated, Noted, Planned
+from gitagent.events import Committed, Escalated, Noted, Planned, StepStarted
 from gitagent.guarding import Gate
 from gitagent.ports import Planner, Ports, Scratch, Worker
 from gitagent.progress import Options, Progress
@@ -128,17 +128,34 @@ class Solver:
         """Commit the first survivor that the whole suite accepts too."""
         tasks = {task.id: task for task in plan.tasks}
         for survivor in survivors:
-            verdict = self._certifier.certify(self._scratch, dict(survivor.texts), self._progress.red)
-            if self._without_flaky(verdict):
-                verdict = self._certifier.certify(self._scratch, dict(survivor.texts), self._progress.red)
-            if verdict.state == "passed":
-                self._progress.verdict = verdict
-                self._commit(tasks[survivor.task], survivor, _counted(verdict))
-                return True
-            self._progress.refused = (
-                f"candidates turned the red tests green, but the verdict was {verdict.state}: {verdict.reason}"
-            )
+            for answer in self._smallest_first(survivor):
+                verdict = self._certifier.certify(self._scratch, dict(answer.texts), self._progress.red)
+                if self._without_flaky(verdict):
+                    verdict = self._certifier.certify(self._scratch, dict(answer.texts), self._progress.red)
+                if verdict.state == "passed":
+                    self._progress.verdict = verdict
+                    self._commit(tasks[answer.task], answer, _counted(verdict))
+                    return True
+                self._progress.refused = (
+                    f"candidates turned the red tests green, but the verdict was {verdict.state}: {verdict.reason}"
+                )
         return False
+
+    def _smallest_first(self, survivor: Candidate) -> Iterator[Candidate]:
+        """What the red tests need of a model's answer, in the project's layout; then the answer as it came.
+
+        Templates are as small as they can be.
+        """
+        if self._options.minimal and survivor.worker != "templates":
+            self._emit(StepStarted(step="minimize", detail=survivor.pattern))
+            tree, first_passing = self._tree.text, self._search.first_passing
+            small = trimming.trimmed(survivor, read=tree, first_passing=first_passing, budget=self._budget)
+            tidy = trimming.formatted(small, read=tree, workspace=self._search.workspace)
+            if tidy is not small and first_passing([tidy]) is not None:
+                yield tidy
+            if small is not survivor:
+                yield small
+        yield survivor
 
     def _without_flaky(self, verdict: Verdict) -> bool:
         """Whether red tests that nobody named turned out to be flaky, and others are left that can be judged."""

@@ -158,6 +158,7 @@ def fix_command(
                 dry_run=dry_run,
                 again=again,
                 allow_test_changes=config.tests.allow_changes,
+                minimal=config.run.minimal,
             ),
         )
     if report.state == "interrupted":

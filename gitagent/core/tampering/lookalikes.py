@@ -127,4 +127,5 @@ def _tells(asked: str, answer: str) -> bool:
 
 
 def _is_word(literal: str) -> bool:
-    return literal[:1] in "'\"" and literal[1:-1].isidentifier()
+    # A sign alone, such as a separator, is as ordinary as a word.
+    return literal[:1] in "'\"" and (literal[1:-1].isidentifier() or len(literal) <= 3)
