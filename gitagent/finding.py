@@ -6,12 +6,13 @@ from gitagent import proving, searching
 from gitagent.certifying import Certifier
 from gitagent.core import localizing
 from gitagent.errors import RequestError
-from gitagent.ports import Workspace
-from gitagent.records import Coverage, Findings, Request, TestResult, TestRun
+from gitagent.ports import Index, Workspace
+from gitagent.records import Coverage, Findings, Place, Request, TestResult, TestRun
 from gitagent.tree import Tree
 
 TRACED_SECONDS = 20.0
 READ_FILES = 60
+SAID_CHARACTERS = 4_000
 
 
 def red_tests(request: Request, base_run: TestRun) -> tuple[TestResult, ...]:
@@ -37,8 +38,12 @@ def findings(
     base_run: TestRun,
     red: tuple[TestResult, ...],
     leaves_alone: Callable[[str], bool],
+    index: Index | None = None,
 ) -> Findings:
-    """Trace the red tests and rank what they ran. `leaves_alone` says of a path, and tells, that it may not change."""
+    """Trace the red tests and rank what they ran. `leaves_alone` says of a path, and tells, that it may not change.
+
+    The index is asked only where no test shows what it ran.
+    """
     coverage: tuple[Coverage, ...] = ()
     if red:
         # The whole suite tells lines apart best; where it is slow, or was not run, the red tests' files do.
@@ -51,7 +56,13 @@ def findings(
     tests = {path: text for path in of_tests if (text := tree.on_base(path)) is not None}
     # A test may start what it tests as a script, which no coverage sees: its own words lead there.
     words = [request.text, *(localizing.test_source(result.id, tests) for result in red)]
-    named = [path for path in searching.files_by_words("\n".join(words), tree.entries) if tree.is_source(path)]
+    places: tuple[Place, ...] = ()
+    if index is not None and not coverage:
+        said = (result.message[:SAID_CHARACTERS] for result in red[:3])
+        found = index.places(request.base, "\n\n".join([*words, *said]))
+        places = tuple(place for place in found if tree.is_source(place.path))
+    spoken = [place.path for place in places] or searching.files_by_words("\n".join(words), tree.entries)
+    named = [path for path in spoken if tree.is_source(path)]
     files = [path for path in searching.files_by_coverage(coverage, named) if tree.is_source(path)]
     texts = {path: text for path in files[:READ_FILES] if (text := tree.on_base(path)) is not None}
     ran = {path for one in coverage for path in one.lines}
@@ -64,4 +75,4 @@ def findings(
     )
     best = dict.fromkeys([suspect.path for suspect in suspects] + list(texts))
     sizes = {path: text.count("\n") for path, text in texts.items()}
-    return Findings(red=red, suspects=suspects, files=tuple(best), sizes=sizes)
+    return Findings(red=red, suspects=suspects, files=tuple(best), sizes=sizes, places=places)

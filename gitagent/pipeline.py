@@ -183,7 +183,14 @@ class _Run:
             gate=gate,
         )
         findings = finding.findings(
-            self.request, self.tree, workspace, certifier, base_run, red, solver.leaves_alone
+            self.request,
+            self.tree,
+            workspace,
+            certifier,
+            base_run,
+            red,
+            solver.leaves_alone,
+            self.ports.index,
         )
         self.emit(Located(suspects=findings.suspects[:10]))
         stopped: GitagentError | None = None

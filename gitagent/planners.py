@@ -9,7 +9,7 @@ from gitagent.core.texts import lines_of
 from gitagent.errors import ModelError, RequestError
 from gitagent.events import ModelReplied, PromptBuilt, ReplyRefused
 from gitagent.ports import Listener, Model
-from gitagent.records import Findings, Message, MicroTask, Note, Plan, Request, Span, Spending, Suspect
+from gitagent.records import Findings, Message, MicroTask, Note, Place, Plan, Request, Span, Spending, Suspect
 
 Read = Callable[[str], str | None]
 
@@ -105,6 +105,8 @@ class LocalizerPlanner:
             return [
                 (path, [item.line for item in suspects], tuple(suspects)) for (path, _), suspects in found.items()
             ]
+        if findings.places:
+            return [(span.path, [span.first_line], ()) for span in _fitting(findings.places, self._most)]
         return [(path, [line], ()) for path, line in _by_words(request.text, findings.files, read, self._most)]
 
 
@@ -138,7 +140,10 @@ class ChatPlanner:
         Raises ModelError if no answer of at most three is a plan, RequestError if the request does not fit.
         """
         first = (suspect.path for suspect in findings.suspects)
-        files = planning.ranked(findings.files, request.text, first)
+        if findings.places:
+            files = tuple(dict.fromkeys([*first, *(place.path for place in findings.places), *findings.files]))
+        else:
+            files = planning.ranked(findings.files, request.text, first)
         notes = (*planning.facts(findings, files, read), *_outlines(files[:3], read))
         spent: list[Spending] = []
         refused = ""
@@ -346,6 +351,15 @@ def _outlines(files: Sequence[str], read: Read) -> tuple[Note, ...]:
             more = f", and {len(spans) - 40} more" if len(spans) > 40 else ""
             notes.append(Note(title=f"In {path}, with lines", text=names + more, priority=4 + place))
     return tuple(notes)
+
+
+def _fitting(places: Sequence[Place], most: int) -> list[Span]:
+    """The best functions of the best files: two of the first, then one of each."""
+    found: list[Span] = []
+    for number, place in enumerate(places):
+        whole = Span(path=place.path, name="", first_line=1, last_line=1)
+        found += (place.symbols or (whole,))[: 2 if number == 0 else 1]
+    return found[:most]
 
 
 def _by_words(text: str, files: Sequence[str], read: Read, most: int) -> list[tuple[str, int]]:

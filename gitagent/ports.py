@@ -19,6 +19,7 @@ from gitagent.records import (
     Head,
     Message,
     MicroTask,
+    Place,
     Plan,
     PullRequest,
     Reply,
@@ -248,6 +249,16 @@ class Planner(Protocol):
         """
 
 
+class Index(Protocol):
+    """The code of a repository by what it says; kept from run to run, brought up to date when it is asked."""
+
+    def places(self, commit: str, text: str, *, most: int = 50) -> tuple[Place, ...]:
+        """The files of a commit that a request's text is about, best first."""
+
+    def repository_map(self, commit: str, text: str, *, budget_tokens: int, count: Callable[[str], int]) -> str:
+        """Paths and signatures for a planning prompt, those the text is about first, within so many tokens."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """Everything a run is given, built by the command line."""
@@ -262,3 +273,4 @@ class Ports:
     planners: tuple[Planner, ...] = ()
     notes: Notes | None = None
     verdicts: Verdicts | None = None
+    index: Index | None = None

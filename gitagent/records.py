@@ -75,6 +75,41 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """Something a source text defines. `kind` is function, method, class, struct, union, enum, interface, trait,
+    impl, module, type, macro, constant or field.
+
+    `parent` is the dotted name of what it is defined in, "" at the top. `signature` is its own words without its
+    body, on one line.
+    """
+
+    name: str
+    kind: str
+    first_line: int
+    last_line: int
+    parent: str = ""
+    signature: str = ""
+
+    @property
+    def dotted(self) -> str:
+        """The whole name: `Basket.total`."""
+        return f"{self.parent}.{self.name}" if self.parent else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A file a request is about, `score` from 0 to 1 against the best one, with the evidence in words.
+
+    `symbols` are its functions and classes that fit, best first; () where nobody looked into it.
+    """
+
+    path: str
+    score: float
+    reason: str
+    symbols: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suspect:
     """One line under suspicion, `score` from 0 (innocent) to 1, with the evidence in words."""
 
@@ -149,13 +184,15 @@ class Findings:
     """What is known before planning, no model asked.
 
     `red` are the tests that fail on base and should pass. `suspects` are lines, best first. `files` are the
-    paths worth looking at, best first; `sizes` gives the line count of those that were read.
+    paths worth looking at, best first; `sizes` gives the line count of those that were read. `places` are what the
+    index found for the request's words, () where tests lead the way.
     """
 
     red: tuple["TestResult", ...] = ()
     suspects: tuple[Suspect, ...] = ()
     files: tuple[str, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

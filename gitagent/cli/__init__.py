@@ -12,6 +12,7 @@ COMMANDS = {
     "fix": ("gitagent.cli.fix", "Work on a request and open a pull request."),
     "apply": ("gitagent.cli.apply", "Apply a diff, however mangled, exactly or not at all."),
     "verify": ("gitagent.cli.verify", "Run a certificate's tests again and say whether it holds."),
+    "localize": ("gitagent.cli.localize", "Rank the files or functions a request is about."),
     "pr": ("gitagent.cli.pr", "List, show, merge or close pull requests."),
     "log": ("gitagent.cli.history", "List past runs."),
     "show": ("gitagent.cli.history", "Show a run: what was asked, planned, tried and spent."),

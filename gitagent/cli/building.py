@@ -13,8 +13,8 @@ from gitagent.adapters.git_verdicts import GitVerdicts
 from gitagent.config import Config, load_for
 from gitagent.errors import GitagentError, RequestError
 from gitagent.events import Event, Noted, Stream, TestsStarted
-from gitagent.ports import Forge, Model, Planner, Ports, Sandbox, Worker
-from gitagent.records import Candidate, Findings, MicroTask, Plan, Request, Spending
+from gitagent.ports import Forge, Index, Model, Planner, Ports, Sandbox, Worker
+from gitagent.records import Candidate, Findings, MicroTask, Place, Plan, Request, Spending
 
 if TYPE_CHECKING:
     from gitagent.adapters.openai_server import OpenAIServer
@@ -113,6 +113,7 @@ def ports_for(repository: GitRepository, config: Config, stream: Stream, forge: 
         stream=stream,
         notes=GitNotes(repository),
         verdicts=GitVerdicts(repository) if config.tests.cache else None,
+        index=LaterIndex("index", lambda: _index(repository)),
     )
 
 
@@ -151,6 +152,16 @@ class LaterPlanner(Later[Planner]):
         return self.made().plan(request, findings, read)
 
 
+class LaterIndex(Later[Index]):
+    """The index, opened where no test leads the way."""
+
+    def places(self, commit: str, text: str, *, most: int = 50) -> tuple[Place, ...]:
+        return self.made().places(commit, text, most=most)
+
+    def repository_map(self, commit: str, text: str, *, budget_tokens: int, count: Callable[[str], int]) -> str:
+        return self.made().repository_map(commit, text, budget_tokens=budget_tokens, count=count)
+
+
 class _BesideTests:
     """Hears the first tests begin, and makes things on a thread of its own then."""
 
@@ -166,6 +177,12 @@ class _BesideTests:
         for one in soon:
             with suppress(GitagentError):  # raised again, and told, where it is needed
                 one.made()
+
+
+def _index(repository: GitRepository) -> Index:
+    from gitagent.adapters.index import CodeIndex
+
+    return CodeIndex(repository)
 
 
 def _templates() -> Worker:

@@ -1,0 +1,354 @@
+"""What a source text defines, in many languages, by tree-sitter's grammars.
+
+A grammar is loaded when its first file is read. Broken code is read as far as it goes; sizes are bounded.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from gitagent.records import Definition, Span
+
+SOURCE_BYTES = 1_000_000
+"""Larger files are made by machines; nobody finds his way in them by their functions."""
+
+MOST_DEFINITIONS = 20_000
+_SIGNATURE_CHARACTERS = 300
+_NAME_CHARACTERS = 200
+
+_GRAMMARS = {
+    "python": ("tree_sitter_python", "language"),
+    "javascript": ("tree_sitter_javascript", "language"),
+    "typescript": ("tree_sitter_typescript", "language_typescript"),
+    "tsx": ("tree_sitter_typescript", "language_tsx"),
+    "go": ("tree_sitter_go", "language"),
+    "rust": ("tree_sitter_rust", "language"),
+    "java": ("tree_sitter_java", "language"),
+    "c": ("tree_sitter_c", "language"),
+    "cpp": ("tree_sitter_cpp", "language"),
+    "ruby": ("tree_sitter_ruby", "language"),
+}
+LANGUAGES = tuple(_GRAMMARS)
+_ENDINGS = {
+    ending: language
+    for language, endings in (
+        ("python", "py pyi pyw"),
+        ("javascript", "js mjs cjs jsx"),
+        ("typescript", "ts mts cts"),
+        ("tsx", "tsx"),
+        ("go", "go"),
+        ("rust", "rs"),
+        ("java", "java"),
+        # A header of C reads as C++ too, but not the other way round.
+        ("c", "c"),
+        ("cpp", "h cc cpp cxx c++ hh hpp hxx h++ ipp inl"),
+        ("ruby", "rb rake gemspec ru"),
+    )
+    for ending in endings.split()
+}
+_FILES = {"Rakefile": "ruby", "Gemfile": "ruby"}
+
+_FUNCTION_VALUE = "[(arrow_function) (function_expression) (generator_function)]"
+_JAVASCRIPT = f"""
+(function_declaration name: (_) @name) @function
+(generator_function_declaration name: (_) @name) @function
+(class_declaration name: (_) @name) @class
+(method_definition name: (_) @name) @method
+(variable_declarator name: (identifier) @name value: {_FUNCTION_VALUE}) @function
+(variable_declarator name: (identifier) @name value: (class)) @class
+(program (lexical_declaration (variable_declarator name: (identifier) @name) @constant))
+(program (variable_declaration (variable_declarator name: (identifier) @name) @constant))
+(program (export_statement (lexical_declaration (variable_declarator name: (identifier) @name) @constant)))
+(assignment_expression left: (_) @name right: [(arrow_function) (function_expression)]) @function
+(pair key: (property_identifier) @name value: {_FUNCTION_VALUE}) @method
+"""
+_TYPESCRIPT = f"""
+{_JAVASCRIPT}
+(public_field_definition name: (_) @name value: {_FUNCTION_VALUE}) @method
+(abstract_class_declaration name: (_) @name) @class
+(interface_declaration name: (_) @name) @interface
+(type_alias_declaration name: (_) @name) @type
+(enum_declaration name: (_) @name) @enum
+(internal_module name: (_) @name) @module
+(module name: (_) @name) @module
+(function_signature name: (_) @name) @function
+(abstract_method_signature name: (_) @name) @method
+"""
+_C = """
+(function_definition declarator: (_) @name) @function
+(struct_specifier name: (_) @name body: (_)) @struct
+(union_specifier name: (_) @name body: (_)) @union
+(enum_specifier name: (_) @name body: (_)) @enum
+(type_definition declarator: (type_identifier) @name) @type
+(preproc_def name: (_) @name) @constant
+(preproc_function_def name: (_) @name) @macro
+"""
+_QUERIES = {
+    "python": """
+(function_definition name: (_) @name) @function
+(class_definition name: (_) @name) @class
+(module (expression_statement (assignment left: (identifier) @name) @constant))
+""",
+    "javascript": _JAVASCRIPT + f"\n(field_definition property: (_) @name value: {_FUNCTION_VALUE}) @method",
+    "typescript": _TYPESCRIPT,
+    "tsx": _TYPESCRIPT,
+    "go": """
+(function_declaration name: (_) @name) @function
+(method_declaration receiver: (_) @parent name: (_) @name) @method
+(type_spec name: (_) @name type: (struct_type)) @struct
+(type_spec name: (_) @name type: (interface_type)) @interface
+(type_spec name: (_) @name) @type
+(type_alias name: (_) @name) @type
+(source_file (const_declaration (const_spec name: (_) @name) @constant))
+(source_file (var_declaration (var_spec name: (_) @name) @constant))
+(source_file (var_declaration (var_spec_list (var_spec name: (_) @name) @constant)))
+""",
+    "rust": """
+(function_item name: (_) @name) @function
+(function_signature_item name: (_) @name) @function
+(struct_item name: (_) @name) @struct
+(union_item name: (_) @name) @union
+(enum_item name: (_) @name) @enum
+(trait_item name: (_) @name) @trait
+(impl_item type: (_) @name) @impl
+(mod_item name: (_) @name body: (_)) @module
+(type_item name: (_) @name) @type
+(macro_definition name: (_) @name) @macro
+(const_item name: (_) @name) @constant
+(static_item name: (_) @name) @constant
+""",
+    "java": """
+(class_declaration name: (_) @name) @class
+(interface_declaration name: (_) @name) @interface
+(annotation_type_declaration name: (_) @name) @interface
+(enum_declaration name: (_) @name) @enum
+(record_declaration name: (_) @name) @class
+(method_declaration name: (_) @name) @method
+(constructor_declaration name: (_) @name) @method
+(compact_constructor_declaration name: (_) @name) @method
+(field_declaration declarator: (variable_declarator name: (_) @name)) @field
+""",
+    "c": _C,
+    "cpp": f"""
+{_C}
+(class_specifier name: (_) @name body: (_)) @class
+(namespace_definition name: (_) @name) @module
+(concept_definition name: (_) @name) @type
+(alias_declaration name: (_) @name) @type
+""",
+    "ruby": """
+(method name: (_) @name) @method
+(singleton_method name: (_) @name) @method
+(class name: (_) @name) @class
+(module name: (_) @name) @module
+(assignment left: (constant) @name) @constant
+""",
+}
+# What stands around a definition and belongs to it: decorators, `export`, `template <…>`, a declaration of one.
+_AROUND = frozenset(
+    [
+        "decorated_definition",
+        "export_statement",
+        "ambient_declaration",
+        "template_declaration",
+        "lexical_declaration",
+        "variable_declaration",
+        "expression_statement",
+        "type_declaration",
+        "const_declaration",
+        "var_declaration",
+    ]
+)
+_BEFORE = frozenset(("attribute_item", "decorator"))
+_MEMBERS_OF = frozenset(["class", "struct", "interface", "trait", "impl", "union", "enum"])
+NAMED_STRETCHES = frozenset(
+    [
+        "function",
+        "method",
+        "class",
+        "struct",
+        "union",
+        "enum",
+        "interface",
+        "trait",
+        "impl",
+        "module",
+        "type",
+        "macro",
+    ]
+)
+"""The kinds of definitions that are stretches of code, and no single values."""
+
+
+def language_of(path: str) -> str:
+    """The language a path's ending tells, one of LANGUAGES, or "" for any other."""
+    name = path.rpartition("/")[2]
+    return _FILES.get(name) or _ENDINGS.get(os.path.splitext(name)[1][1:].lower(), "")
+
+
+def definitions(path_or_language: str, source: bytes) -> tuple[Definition, ...]:
+    """What a text defines, in the order it begins, an outer definition before those inside it.
+
+    () for a language that is not known, or a text of more than SOURCE_BYTES.
+    """
+    language = path_or_language if path_or_language in _GRAMMARS else language_of(path_or_language)
+    if not language or not source or len(source) > SOURCE_BYTES:
+        return ()
+    found = sorted(_found(language, source), key=lambda one: (one[0].start_byte, -one[0].end_byte))
+    return tuple(_nested(language, source, found))[:MOST_DEFINITIONS]
+
+
+def spans(path: str, text: str) -> tuple[Span, ...] | None:
+    """The functions, types and modules of a text as named stretches; None if its language is not known.
+
+    Names are dotted, `Basket.total`, as in `core.microtasks.outlines`.
+    """
+    language = language_of(path)
+    source = text.encode("utf-8", "surrogateescape")
+    if not language or len(source) > SOURCE_BYTES:
+        return None
+    return tuple(
+        Span(path=path, name=one.dotted, first_line=one.first_line, last_line=one.last_line)
+        for one in definitions(language, source)
+        if one.kind in NAMED_STRETCHES
+    )
+
+
+def tree_of(language: str, source: bytes) -> Any:
+    """The syntax tree of a text in one of LANGUAGES."""
+    return _parser(language).parse(source)
+
+
+@cache
+def grammar(language: str) -> Any:
+    """tree-sitter's Language, for queries of one's own."""
+    from tree_sitter import Language
+
+    module, function = _GRAMMARS[language]
+    return Language(getattr(import_module(module), function)())
+
+
+@cache
+def _parser(language: str) -> Any:
+    from tree_sitter import Parser
+
+    return Parser(grammar(language))
+
+
+@cache
+def _query(language: str) -> Any:
+    from tree_sitter import Query
+
+    return Query(grammar(language), _QUERIES[language])
+
+
+def _found(language: str, source: bytes) -> Iterator[tuple[Any, str, Any, Any]]:
+    """Every definition's node, its kind, the node of its name, and that of a parent named beside it, if any."""
+    from tree_sitter import QueryCursor
+
+    seen: dict[tuple[int, int], tuple[Any, str, Any, Any]] = {}
+    for _, captures in QueryCursor(_query(language)).matches(tree_of(language, source).root_node):
+        (name,), parent = captures.pop("name"), captures.pop("parent", [None])[0]
+        ((kind, (node,)),) = captures.items()
+        place = (name.start_byte, node.end_byte)
+        # A function kept in a constant is a function; a structure's type is a structure.
+        if place not in seen or seen[place][1] in ("constant", "type"):
+            seen[place] = (node, kind, name, parent)
+    yield from seen.values()
+
+
+def _nested(language: str, source: bytes, found: list[tuple[Any, str, Any, Any]]) -> Iterator[Definition]:
+    outer: list[tuple[Any, str, str]] = []  # node, dotted name, kind
+    for node, kind, name_node, beside in found:
+        # Two names of one declaration do not lie in each other.
+        while outer and (outer[-1][0].end_byte <= node.start_byte or outer[-1][0] == node):
+            outer.pop()
+        scope, name = _name(language, source, name_node)
+        if not name:
+            continue
+        parents = [outer[-1][1]] if outer else []
+        if beside is not None:
+            scope = _receiver(source, beside)
+        if scope:
+            parents.append(scope)
+        parent = ".".join(parents)
+        if kind == "function" and (scope or (outer and outer[-1][2] in _MEMBERS_OF)):
+            kind = "method"
+        if kind == "method" and not parent and language == "ruby":
+            kind = "function"
+        outer.append((node, f"{parent}.{name}" if parent else name, kind))
+        first, last = _lines(node)
+        yield Definition(
+            name=name,
+            kind=kind,
+            first_line=first,
+            last_line=last,
+            parent=parent,
+            signature=_signature(source, node),
+        )
+
+
+def _lines(node: Any) -> tuple[int, int]:
+    """The first and last line, with the decorators, attributes and keywords that belong to it."""
+    whole = node
+    while (around := whole.parent) is not None and around.type in _AROUND:
+        if around.type != "expression_statement" and _is_one_of_several(around, whole):
+            break
+        whole = around
+    first = whole
+    while (before := first.prev_named_sibling) is not None and before.type in _BEFORE:
+        first = before
+    end_row, end_column = whole.end_point
+    # What ends with a line's end ends in that line.
+    return first.start_point[0] + 1, max(end_row + (end_column > 0), first.start_point[0] + 1)
+
+
+def _is_one_of_several(around: Any, inside: Any) -> bool:
+    return bool(sum(child.type == inside.type for child in around.named_children[:3]) > 1)
+
+
+def _name(language: str, source: bytes, node: Any) -> tuple[str, str]:
+    """A name, and the scope written before it: `A::b` in C++ and Ruby, `A.prototype.b = …` in JavaScript."""
+    if language in ("c", "cpp"):
+        for _ in range(20):
+            if (inner := node.child_by_field_name("declarator")) is None:
+                inner = next((c for c in node.named_children if c.type.endswith("_declarator")), None)
+            if inner is None:
+                break
+            node = inner
+    text = " ".join(source[node.start_byte : node.end_byte].decode("utf-8", "replace").split())
+    if language == "rust":
+        text = text.partition("<")[0].rpartition("::")[2].lstrip("&").strip()
+        return "", text[:_NAME_CHARACTERS]
+    if language in ("cpp", "c"):
+        text = re.sub(r"<[^<>]*>(?=::)", "", text)
+    parts = [part for part in re.split(r"::|\.", text.replace(".prototype.", ".")) if part]
+    if language in ("javascript", "typescript", "tsx"):
+        if parts[:1] in (["exports"], ["module"], ["this"], ["self"]):
+            parts = [part for part in parts[1:] if part != "exports"]
+        if any(not re.fullmatch(r"[\w$#]+", part) for part in parts):
+            parts = [text.strip("\"'`")] if node.type in ("string", "property_identifier") else []
+    if not parts:
+        return "", ""
+    return ".".join(parts[:-1])[:_NAME_CHARACTERS], parts[-1][:_NAME_CHARACTERS]
+
+
+def _receiver(source: bytes, node: Any) -> str:
+    """The type a method of Go belongs to: `Basket` of `(b *Basket[T])`."""
+    text = source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+    match = re.search(r"(\w+)\s*(?:\[[^\]]*\])?\s*\)$", text)
+    return match[1] if match else ""
+
+
+def _signature(source: bytes, node: Any) -> str:
+    """A definition's own words without its body, on one line."""
+    body = node.child_by_field_name("body")
+    if body is None and (value := node.child_by_field_name("value") or node.child_by_field_name("right")):
+        body = value.child_by_field_name("body")
+    end = body.start_byte if body is not None else node.end_byte
+    words = source[node.start_byte : min(end, node.start_byte + 4 * _SIGNATURE_CHARACTERS)]
+    line = " ".join(words.decode("utf-8", "replace").split())
+    return line[:_SIGNATURE_CHARACTERS].rstrip(" :{=")
