@@ -272,6 +272,12 @@ def user_config_path(environment: Mapping[str, str]) -> str:
     return os.path.join(os.path.expanduser(home), "gitagent", "config.toml")
 
 
+def user_cache_path(environment: Mapping[str, str]) -> str:
+    """Where what may be deleted at any time is kept, whether or not it exists."""
+    home = environment.get("XDG_CACHE_HOME") or os.path.join(environment.get("HOME") or "~", ".cache")
+    return os.path.join(os.path.expanduser(home), "gitagent")
+
+
 def _parse(path: str, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)

@@ -159,6 +159,9 @@ class Model(Protocol):
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens these messages take in the model's own tokenizer, chat template included."""
 
+    def takes_grammar(self) -> bool:
+        """Whether `reply` can hold an answer to a grammar; finding out may take a question of a few tokens."""
+
     def reply(
         self,
         messages: Sequence[Message],
@@ -167,8 +170,11 @@ class Model(Protocol):
         temperature: float = 0.0,
         seed: int = 0,
         schema: Mapping[str, object] | None = None,
+        grammar: str = "",
     ) -> Reply:
         """Ask. `schema` is a JSON schema the answer should follow, where the model can be held to it.
+
+        `grammar` is GBNF the answer should keep to; only for a model that takes one.
 
         Raises ModelError if it is out of reach, refuses, or answers nothing.
         """

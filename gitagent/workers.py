@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gitagent.core import diffs, microtasks
+from gitagent.core.grammar import Bounds, Ground, as_gbnf, grammar_of, ground_for, numbered, replay
 from gitagent.core.replies import without_thoughts
 from gitagent.core.texts import lines_of
 from gitagent.errors import DiffError
@@ -28,7 +29,8 @@ class ModelWorker:
     """Asks a model for the diff of a task's file.
 
     The first candidate is asked for at temperature 0, more of them warmer, each with its own seed, and only when
-    it is wanted. The same resulting text is not proposed twice.
+    it is wanted. The same resulting text is not proposed twice. A model that takes a grammar is held to the diffs
+    that apply, as the local one is; should it answer something else, that is read like any other answer.
     """
 
     def __init__(self, model: Model, listener: Listener, *, name: str = "api") -> None:
@@ -44,8 +46,10 @@ class ModelWorker:
         """
         task = self._found_again(task, text)
         self._model.count((Message(role="user", content=""),))  # an adapter may learn the window by it
+        ground = self._ground(task, text)
+        asked = task if ground is None else numbered(task, ground)
         try:
-            prompt = microtasks.prompt(task, count=self._model.count, window=self._model.window)
+            prompt = microtasks.prompt(asked, count=self._model.count, window=self._model.window)
         except microtasks.TooLargeError:
             # What was added since the plan (a refusal, a longer request) no longer fits: ask about half of it.
             for half in microtasks.split(task):
@@ -61,17 +65,22 @@ class ModelWorker:
                 left_out=prompt.left_out,
             )
         )
+        grammar = as_gbnf(grammar_of(ground)) if ground is not None else ""
         seen: set[str | None] = set()
         for number in range(limit):
             # A question asked again is asked a little warmer, or the same answer would come.
             temperature = 0.0 if number == 0 and task.attempt == 1 else min(0.2 + 0.2 * number, 0.8)
             seed = number + 1000 * (task.attempt - 1)
             reply = self._model.reply(
-                prompt.messages, answer_tokens=prompt.answer_tokens, temperature=temperature, seed=seed
+                prompt.messages,
+                answer_tokens=prompt.answer_tokens,
+                temperature=temperature,
+                seed=seed,
+                grammar=grammar,
             )
             self._listener(ModelReplied(spending=reply.spending))
             try:
-                applied = _applied(task, text, reply, prompt)
+                applied = _within(ground, text, reply) or _applied(task, text, reply, prompt)
             except DiffError:
                 if number == 0:
                     raise
@@ -93,6 +102,22 @@ class ModelWorker:
                 temperature=temperature,
                 seed=seed,
             )
+
+    def _ground(self, task: MicroTask, text: str) -> Ground | None:
+        """What an answer may stand on, None if this one is not to be held to anything.
+
+        The grammar spells the excerpt out, so lines that may not leave the machine rule it out.
+        """
+        if not self._model.takes_grammar() or microtasks.redact(task.excerpt).secrets:
+            return None
+        # Context is said by the answer too, and must leave it room for its change.
+        bounds = Bounds(context_characters=min(Bounds().context_characters, task.answer_tokens))
+        try:
+            ground = ground_for(task.path, task.first_line, task.excerpt, text, bounds=bounds)
+            grammar_of(ground)
+        except DiffError:
+            return None  # not UTF-8, say: the applier of free answers knows what to do
+        return ground
 
     def _found_again(self, task: MicroTask, text: str) -> MicroTask:
         """The task with its excerpt as the file has it now: an earlier task may have moved or changed it."""
@@ -131,6 +156,19 @@ def _what(instruction: str) -> str:
     if re.match(r"[A-Z][a-z]+ ", sentence):
         sentence = sentence[0].lower() + sentence[1:]
     return sentence if len(sentence) <= 60 else sentence[:59].rstrip() + "…"
+
+
+def _within(ground: Ground | None, text: str, reply: Reply) -> diffs.Applied | None:
+    """What an answer within its grammar comes to, read to its last whole line; None if it is not within one."""
+    if ground is None:
+        return None
+    old = None if ground.is_new else text
+    try:
+        edit = replay(ground, reply.text, cut=reply.finish == "length")
+        applied = diffs.apply_reply(edit.diff, lambda _: old, allowed={ground.path}, finished=True)
+    except DiffError:
+        return None
+    return applied if applied.texts == {ground.path: edit.text} else None
 
 
 def _applied(task: MicroTask, text: str, reply: Reply, prompt: microtasks.Prompt) -> diffs.Applied:

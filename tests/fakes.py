@@ -32,6 +32,7 @@ class Question:
     temperature: float
     seed: int
     schema: Mapping[str, object] | None
+    grammar: str = ""
 
     @property
     def text(self) -> str:
@@ -48,8 +49,11 @@ class FakeModel:
     It counts as `estimate` does, keeps to its window like a real one, and remembers what it was asked.
     """
 
-    def __init__(self, answers: Answering, *, window: int = 4096, name: str = "fake") -> None:
+    def __init__(
+        self, answers: Answering, *, window: int = 4096, name: str = "fake", takes_grammar: bool = False
+    ) -> None:
         self.name = name
+        self._takes_grammar = takes_grammar
         self.digest = "f" * 64
         self.window = window
         self.asked: list[Question] = []
@@ -57,6 +61,9 @@ class FakeModel:
 
     def count(self, messages: Sequence[Message]) -> int:
         return 3 + sum(4 + estimate(message.content) for message in messages)
+
+    def takes_grammar(self) -> bool:
+        return self._takes_grammar
 
     def reply(
         self,
@@ -66,6 +73,7 @@ class FakeModel:
         temperature: float = 0.0,
         seed: int = 0,
         schema: Mapping[str, object] | None = None,
+        grammar: str = "",
     ) -> Reply:
         counted = self.count(messages)
         if counted + answer_tokens > self.window:
@@ -76,6 +84,7 @@ class FakeModel:
             temperature=temperature,
             seed=seed,
             schema=schema,
+            grammar=grammar,
         )
         self.asked.append(question)
         if callable(self._answers):

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,17 @@ class Asked:
         return "\n".join(str(message["content"]) for message in self.body["messages"])
 
 
+class Played(Protocol):
+    """A server that is passed for: its pages by path, and what it makes of a request before the script does."""
+
+    models: Sequence[Mapping[str, object]]
+    tokenize: str | None
+    pages: Mapping[str, object]
+
+    def minded(self, asked: Asked) -> Answer | None:
+        """The answer its fields lead to, None where the script is to answer."""
+
+
 Script = Sequence[Answer | str] | Callable[[Asked], Answer | str]
 
 
@@ -74,7 +85,8 @@ def tokens_of(text: str) -> int:
 class ScriptedServer:
     """Serves on 127.0.0.1 while it is entered; `url` is the base URL and `asked` every request so far.
 
-    `models` is what `/v1/models` lists. `tokenize` is None (no such page, 404), "vllm" or "llama".
+    `models` is what `/v1/models` lists. `tokenize` is None (no such page, 404), "vllm" or "llama". `playing` is a
+    server that it passes for, with its own pages, and its own mind about fields it knows or does not.
     """
 
     def __init__(
@@ -84,7 +96,11 @@ class ScriptedServer:
         models: Sequence[Mapping[str, object]] = ({"id": "scripted", "object": "model"},),
         tokenize: str | None = None,
         port: int = 0,
+        playing: "Played | None" = None,
     ) -> None:
+        self.playing = playing
+        if playing is not None:
+            models, tokenize = playing.models, playing.tokenize
         self.asked: list[Asked] = []
         self._script = script
         self._given = 0
@@ -154,7 +170,10 @@ class ScriptedServer:
         asked = Asked(method=handler.command, path=handler.path, headers=headers, body=body)
         with self._lock:
             self.asked.append(asked)
-        if handler.path == "/v1/models":
+        pages = self.playing.pages if self.playing is not None else {}
+        if handler.path in pages:
+            _send(handler, 200, pages[handler.path])
+        elif handler.path == "/v1/models":
             _send(handler, 200, {"object": "list", "data": list(self._models)})
         elif handler.path == "/tokenize" and self._tokenize and body is not None:
             _send(handler, 200, self._tokenized(body))
@@ -187,7 +206,7 @@ class ScriptedServer:
         return Answer(text=answer) if isinstance(answer, str) else answer
 
     def _answer(self, handler: http.server.BaseHTTPRequestHandler, asked: Asked) -> None:
-        answer = self._next(asked)
+        answer = (self.playing.minded(asked) if self.playing is not None else None) or self._next(asked)
         refused = [name for name in answer.refuses if name in asked.body]
         if answer.hang:
             self._ending.wait()

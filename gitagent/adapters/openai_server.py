@@ -3,14 +3,19 @@
 import contextlib
 import hashlib
 import json
+import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from gitagent.adapters import openai_probe as probe
+from gitagent.adapters.openai_answers import Answer, items, whole_characters
 from gitagent.adapters.openai_errors import Endpoint, clean, never_connected, out_of_money, retry_after
+from gitagent.config import user_cache_path
 from gitagent.core.microtasks import estimate
 from gitagent.errors import ModelError
 from gitagent.records import Message, Reply, Spending
@@ -24,7 +29,8 @@ TEMPLATE_TOKENS, MESSAGE_TOKENS = 16, 8
 # where it has none, fewer tokens than one per so many signs: the densest text measured has 8 in a token.
 LEAST_SHARE, MOST_SIGNS = 0.7, 12
 LONGEST_WAIT_SECONDS = 60.0
-_OPTIONAL = ("stream_options", "response_format", "seed", "temperature", "max_tokens")
+_GRAMMARS = ("grammar", "structured_outputs")
+_OPTIONAL = ("stream_options", "response_format", "seed", "temperature", "max_tokens", *_GRAMMARS)
 
 
 class OpenAIServer:
@@ -82,6 +88,9 @@ class OpenAIServer:
         self._tokenizes = True
         self._correction = 1.0
         self._counted: dict[tuple[Message, ...], int] = {}
+        self._about = probe.Capabilities()
+        self._memory = probe.Memory(user_cache_path(os.environ), self._endpoint.base_url, model)
+        self._probing = (0, 0)  # tokens of probes, booked with the next answer
 
     def preload(self) -> threading.Thread:
         """Begin, on a thread of its own, what takes time before the first question; others go on meanwhile."""
@@ -108,6 +117,7 @@ class OpenAIServer:
         temperature: float = 0.0,
         seed: int = 0,
         schema: Mapping[str, object] | None = None,
+        grammar: str = "",
     ) -> Reply:
         """Ask, streaming, as in `ports.Model`. Raises ModelError if the prompt and answer exceed the window."""
         counted = self.count(messages)
@@ -128,14 +138,17 @@ class OpenAIServer:
         if schema is not None:
             form = {"name": "answer", "strict": True, "schema": dict(schema)}
             fields["response_format"] = {"type": "json_schema", "json_schema": form}
+        if grammar and self.takes_grammar():
+            fields |= probe.grammar_field(self._about.grammar, grammar)
         began = time.monotonic()
         answer = self._asked(fields, answer_tokens)
         seconds = time.monotonic() - began
         self._check_read(answer, counted, messages)
         if not answer.text.strip():
             self._complain_of_nothing(answer, answer_tokens)
-        prompt_tokens = answer.prompt_tokens or counted
-        given_tokens = answer.answer_tokens or estimate(answer.text)
+        prompt_tokens = (answer.prompt_tokens or counted) + self._probing[0]
+        given_tokens = (answer.answer_tokens or estimate(answer.text)) + self._probing[1]
+        self._probing = (0, 0)
         dollars = (prompt_tokens * self._price[0] + given_tokens * self._price[1]) / 1_000_000
         spending = Spending(
             worker=self._worker,
@@ -171,9 +184,99 @@ class OpenAIServer:
 
         with contextlib.suppress(openai.OpenAIError, ValueError):
             listed = client.get(f"{self._base_url}/models", cast_to=object, options={"timeout": 5.0})
-            for entry in _items(listed, "data"):
-                if entry.get("id") == self.name:
-                    self.window = min([self.window, *_windows(entry)])
+            for entry in items(listed, "data"):
+                if entry.get("id") in (self.name, f"{self.name}:latest"):
+                    self._about = probe.introduced(
+                        entry, self.name, lambda path, body: self._page(client, path, body)
+                    )
+                    self.window = min(self.window, self._about.window or self.window)
+        self._about = self._about.with_memories(self._memory.recall())
+
+    def _page(self, client: "openai.OpenAI", path: str, body: Mapping[str, object] | None) -> object:
+        """A page beside the endpoint that only some servers have; None if this one has it not."""
+        import openai
+
+        address = re.sub(r"/v\d+$", "", self._base_url) + path
+        try:
+            if body is None:
+                return client.get(address, cast_to=object, options={"timeout": 5.0})
+            return client.post(address, cast_to=object, body=body, options={"timeout": 5.0})
+        except (openai.OpenAIError, ValueError):
+            return None
+
+    # What only a question tells
+
+    def takes_grammar(self) -> bool:
+        """Whether answers can be held to a GBNF grammar.
+
+        A server that documents it is asked once, in a few tokens; one that does not is believed.
+        """
+        self._ready()
+        if self._about.grammar is None:
+            field = probe.GRAMMAR_FIELDS.get(self._about.server)
+            if field is None:
+                return False
+            self._about = self._memory.keep(self._with_grammar(self._about, (field,)))
+        return bool(self._about.grammar) and self._about.grammar not in self._refused
+
+    def probed(self) -> probe.Capabilities:
+        """What this endpoint can do, all of it asked anew, in some dozen tokens; the answers are remembered.
+
+        Every way to send a grammar is tried here. Raises ModelError if the endpoint is out of reach.
+        """
+        self._ready()
+        first = self._asked(
+            {
+                "model": self.name,
+                "messages": probe.QUESTION,
+                "max_tokens": 16,
+                "stream_options": {"include_usage": True},
+            },
+            16,
+        )
+        self._book(first)
+        found = self._with_grammar(self._about, _GRAMMARS)
+        form = {"name": "answer", "strict": True, "schema": dict(probe.SCHEMA)}
+        answer = self._probe({"response_format": {"type": "json_schema", "json_schema": form}})
+        self.count((Message(role="user", content="a"),))
+        self._about = self._memory.keep(
+            replace(
+                found,
+                schema=answer is not None and probe.follows_schema(answer.text),
+                usage=first.prompt_tokens > 0 and self._streams,
+                tokenizer=self._tokenizes,
+                tokens=sum(self._probing),
+            )
+        )
+        return self._about
+
+    def known(self) -> probe.Capabilities | None:
+        """What an earlier run found out about this endpoint, None if none did; nothing is sent."""
+        return self._memory.recall()
+
+    def _with_grammar(self, known: probe.Capabilities, ways: Sequence[Any]) -> probe.Capabilities:
+        for field in ways:
+            answer = self._probe(probe.grammar_field(field, probe.GRAMMAR))
+            if answer is not None and probe.understood(answer.text):
+                return replace(known, grammar=field)
+        return replace(known, grammar="")
+
+    def _probe(self, fields: Mapping[str, Any]) -> Answer | None:
+        """The answer to one small question, None if the endpoint has none with these fields."""
+        import openai
+
+        sent = {"model": self.name, "messages": probe.QUESTION, "max_tokens": 16, "temperature": 0.0, **fields}
+        try:
+            answer = self._once(self._ready(), sent, 16)
+        except (openai.OpenAIError, ModelError, ValueError):
+            return None
+        if answer is not None:
+            self._book(answer)
+        return answer
+
+    def _book(self, answer: Answer) -> None:
+        given = answer.answer_tokens or estimate(answer.text)
+        self._probing = (self._probing[0] + (answer.prompt_tokens or 16), self._probing[1] + given)
 
     def _tokenized(self, messages: Sequence[Message]) -> int | None:
         """The endpoint's own count: vLLM counts messages, llama-server a text, both at `/tokenize` of the root."""
@@ -190,7 +293,7 @@ class OpenAIServer:
             return None
         if isinstance(told, Mapping):
             number, tokens = told.get("count"), told.get("tokens")
-            self.window = min([self.window, *_windows(told)])
+            self.window = min([self.window, *probe.windows_of(told)])
             if isinstance(number, int) and not isinstance(number, bool) and number > 0:
                 return number
             # A tokenizer makes at least one token of 128 characters; fewer is no answer to our question.
@@ -201,7 +304,7 @@ class OpenAIServer:
 
     # Asking, until there is an answer or none can come
 
-    def _asked(self, fields: dict[str, Any], answer_tokens: int) -> "_Answer":
+    def _asked(self, fields: dict[str, Any], answer_tokens: int) -> Answer:
         import openai
 
         client, calls, waits = self._ready(), 0, 0
@@ -238,7 +341,7 @@ class OpenAIServer:
                 if answer is None:
                     self._streams = False  # it answered, but not as a stream
                     continue
-                answer.text = _whole_characters(answer.text)
+                answer.text = whole_characters(answer.text)
                 # A stream without its last piece broke off, unless this server never sends one.
                 if answer.finish or answer.text == unfinished:
                     answer.calls = calls
@@ -249,13 +352,13 @@ class OpenAIServer:
             self._sleep(min(0.5 * 2**waits, 8.0) if wait is None else wait)
             waits += 1
 
-    def _once(self, client: "openai.OpenAI", fields: Mapping[str, Any], answer_tokens: int) -> "_Answer | None":
+    def _once(self, client: "openai.OpenAI", fields: Mapping[str, Any], answer_tokens: int) -> Answer | None:
         """One request; None if a stream was asked for and none came."""
         sent = {name: value for name, value in fields.items() if name not in self._refused}
         if "max_tokens" in self._refused:
             sent["max_completion_tokens"] = fields["max_tokens"]
         ends = time.monotonic() + self._timeout_seconds
-        answer = _Answer()
+        answer = Answer()
         if not self._streams:
             sent.pop("stream_options", None)
             whole = client.post("/chat/completions", cast_to=object, body=sent)
@@ -263,7 +366,8 @@ class OpenAIServer:
             answer.finish = answer.finish or "stop"
             return answer
         create: Any = client.chat.completions.create
-        with create(**sent, stream=True) as stream:
+        unusual = {name: sent.pop(name) for name in _GRAMMARS if name in sent}
+        with create(**sent, stream=True, extra_body=unusual or None) as stream:
             told = False
             for chunk in stream:
                 told = True
@@ -281,6 +385,7 @@ class OpenAIServer:
         said = json.dumps(error.body, default=str).lower() if error.body else str(error).lower()
         for name in _OPTIONAL:
             hinted = name in said or (name == "response_format" and "json_schema" in said)
+            hinted = hinted or (name in _GRAMMARS and "grammar" in said)
             if hinted and name in fields and name not in self._refused:
                 if name == "max_tokens" and "max_completion_tokens" not in said:
                     continue
@@ -290,7 +395,7 @@ class OpenAIServer:
 
     # What is wrong, in one line
 
-    def _check_read(self, answer: "_Answer", counted: int, messages: Sequence[Message]) -> None:
+    def _check_read(self, answer: Answer, counted: int, messages: Sequence[Message]) -> None:
         """Learn from the endpoint's own count, and refuse an answer to half a question."""
         if not answer.prompt_tokens:
             return
@@ -301,7 +406,7 @@ class OpenAIServer:
         if counted > 400 and answer.prompt_tokens < least:
             raise self._endpoint.half_read(answer.prompt_tokens, counted)
 
-    def _complain_of_nothing(self, answer: "_Answer", answer_tokens: int) -> None:
+    def _complain_of_nothing(self, answer: Answer, answer_tokens: int) -> None:
         if answer.finish == "content_filter":
             raise ModelError(f"the content filter of {self._host} withheld the answer.", hint="set another model")
         if answer.refusal:
@@ -316,44 +421,8 @@ class OpenAIServer:
         raise ModelError(f"{self.name} at {self._host} answered nothing.", hint="ask again, or set another model")
 
 
-class _Answer:
-    """An answer as it comes in, piece by piece; foreign shapes are looked at with care."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.finish = ""
-        self.refusal = ""
-        self.prompt_tokens = 0
-        self.answer_tokens = 0
-        self.dollars = 0.0
-        self.calls = 1
-
-    def take(self, piece: object) -> None:
-        if not isinstance(piece, Mapping):
-            raise ValueError(str(piece)[:80])
-        for choice in list(_items(piece, "choices"))[:1]:
-            said = choice.get("delta") or choice.get("message")
-            if isinstance(said, Mapping):
-                content, refusal = said.get("content"), said.get("refusal")
-                if isinstance(content, list):
-                    content = "".join(str(part.get("text") or "") for part in _mappings(content))
-                self.text += content if isinstance(content, str) else ""
-                self.refusal += refusal if isinstance(refusal, str) else ""
-            self.finish = str(choice.get("finish_reason") or self.finish)
-        usage = piece.get("usage")
-        if isinstance(usage, Mapping):
-            self.prompt_tokens = int(_number(usage.get("prompt_tokens"))) or self.prompt_tokens
-            self.answer_tokens = int(_number(usage.get("completion_tokens"))) or self.answer_tokens
-            self.dollars = _number(usage.get("cost")) or self.dollars  # what OpenRouter charges
-
-
 def _plain(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": _whole_characters(message.content)} for message in messages]
-
-
-def _whole_characters(text: str) -> str:
-    """A text that can be sent and stored: halves of a character are put together, or marked as lost."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return [{"role": message.role, "content": whole_characters(message.content)} for message in messages]
 
 
 def _estimated(messages: Sequence[Message]) -> int:
@@ -379,28 +448,3 @@ def _price(
     """The prices of the longest name that begins the model's."""
     names = [name for name in prices if model.startswith(name)]
     return prices[max(names, key=len)] if names else otherwise
-
-
-def _windows(entry: Mapping[str, object]) -> Iterator[int]:
-    """What an entry of `/models` says about the window: vLLM, OpenRouter, Groq, LM Studio, llama-server."""
-    meta = entry.get("meta")
-    told = [
-        entry.get(name) for name in ("max_model_len", "context_length", "context_window", "max_context_length")
-    ]
-    told += [meta.get("n_ctx"), meta.get("n_ctx_train")] if isinstance(meta, Mapping) else []
-    yield from (int(size) for size in map(_number, told) if size >= 256)
-
-
-def _items(value: object, name: str) -> Iterator[Mapping[str, Any]]:
-    held = value.get(name) if isinstance(value, Mapping) else None
-    yield from _mappings(held if isinstance(held, list) else [])
-
-
-def _mappings(values: Sequence[object]) -> Iterator[Mapping[str, Any]]:
-    yield from (value for value in values if isinstance(value, Mapping))
-
-
-def _number(value: object) -> float:
-    return (
-        float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value else 0.0
-    )

@@ -3,8 +3,9 @@
 import importlib.util
 import os
 import platform
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,7 @@ from gitagent.errors import GitagentError
 
 if TYPE_CHECKING:
     from gitagent.adapters.git import GitRepository
+    from gitagent.adapters.openai_probe import Capabilities
     from gitagent.config import Config
 
 
@@ -25,18 +27,20 @@ class Check:
     state: Literal["ok", "missing", "optional"]
     says: str
     mend: str = ""
+    table: Mapping[str, str] = field(default_factory=dict)
 
 
 @click.command("doctor")
 @click.option("--repo", default=".", type=click.Path(), show_default=True, help="The repository.")
+@click.option("--probe", is_flag=True, help="Ask the endpoint what it can do, in some dozen tokens.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_context
-def doctor_command(ctx: click.Context, repo: str, as_json: bool) -> None:
+def doctor_command(ctx: click.Context, repo: str, probe: bool, as_json: bool) -> None:
     """Say what is there, what is missing, and the command that mends it.
 
     Exit code 1 if `gitagent fix` would not work here.
     """
-    checks = list(examine(repo))
+    checks = list(examine(repo, probe=probe))
     if as_json:
         import json
 
@@ -46,13 +50,16 @@ def doctor_command(ctx: click.Context, repo: str, as_json: bool) -> None:
         for check in checks:
             mark = {"ok": "ok", "missing": "MISSING", "optional": "-"}[check.state]
             click.echo(f"{mark:8}{check.name:{width}}  {check.says}")
+            wide = max(map(len, check.table), default=0)
+            for fact, value in check.table.items():
+                click.echo(f"{'':8}{'':{width}}    {fact:{wide}}  {value}")
             if check.mend:
                 click.echo(f"{'':8}{'':{width}}  mend: {check.mend}")
     ctx.exit(1 if any(check.state == "missing" for check in checks) else 0)
 
 
-def examine(repo: str) -> Iterator[Check]:
-    """Every check, in the order a new user meets them."""
+def examine(repo: str, *, probe: bool = False) -> Iterator[Check]:
+    """Every check, in the order a new user meets them. Only with `probe` is the endpoint asked anything."""
     yield Check(name="python", state="ok", says=f"{platform.python_version()}, {os.cpu_count()} processors")
     from gitagent.adapters.git import GitRepository
     from gitagent.cli.building import config_for
@@ -70,8 +77,11 @@ def examine(repo: str) -> Iterator[Check]:
     except GitagentError as error:
         yield Check(name="repository", state="missing", says=str(error), mend=error.hint)
         return
-    for check in (_tests, _sandbox, _python, _local, _api, _forge):
+    for check in (_tests, _sandbox, _python, _local, _probed if probe else _api, _forge):
         yield _guarded(check, repository, config)
+
+
+_NAMES = {"_probed": "endpoint"}
 
 
 def _guarded(
@@ -80,7 +90,12 @@ def _guarded(
     try:
         return check(repository, config)
     except GitagentError as error:
-        return Check(name=check.__name__.strip("_"), state="missing", says=str(error), mend=error.hint)
+        return Check(
+            name=_NAMES.get(check.__name__, check.__name__.strip("_")),
+            state="missing",
+            says=str(error),
+            mend=error.hint,
+        )
 
 
 def _tests(repository: "GitRepository", config: "Config") -> Check:
@@ -151,18 +166,45 @@ def _in_clone() -> bool:
 
 
 def _api(repository: "GitRepository", config: "Config") -> Check:
+    return _endpoint(config, probe=False)
+
+
+def _probed(repository: "GitRepository", config: "Config") -> Check:
+    return _endpoint(config, probe=True)
+
+
+def _endpoint(config: "Config", *, probe: bool) -> Check:
     from gitagent.cli.building import api_model
 
     if not config.api.base_url and not config.api.model:
         mend = "export GITAGENT_API_BASE_URL=… GITAGENT_API_MODEL=…"
         return Check(name="endpoint", state="optional", says="none is set; --api needs one", mend=mend)
-    api_model(config)
+    server = api_model(config)
     key = (
         "a key is set"
         if os.environ.get(config.api.key_env) or os.environ.get("OPENAI_API_KEY")
         else "no key is set"
     )
-    return Check(name="endpoint", state="ok", says=f"{config.api.model} at {config.api.base_url}, {key}")
+    says = f"{config.api.model} at {config.api.base_url}, {key}"
+    known = server.probed() if probe else server.known()
+    if known is None:
+        return Check(name="endpoint", state="ok", says=says, mend="gitagent doctor --probe  (says what it can do)")
+    return Check(name="endpoint", state="ok", says=says, table=_table(known))
+
+
+def _table(known: "Capabilities") -> dict[str, str]:
+    """What an endpoint can do, a line each."""
+    told = {True: "yes", False: "no", None: "not asked"}
+    grammar = {"": "no; free answers are applied tolerantly", None: "not asked"}
+    return {
+        "server": f"{known.server or 'not one we know'} {known.version}".rstrip(),
+        "grammar": grammar.get(known.grammar, f"yes, as `{known.grammar}`: answers are held to diffs that apply"),
+        "JSON schema": told[known.schema],
+        "counts at a stream's end": told[known.usage],
+        "counts tokens for us": told[known.tokenizer],
+        "context length": f"{known.window:,} tokens" if known.window else "not told",
+        "probed": f"{datetime.fromtimestamp(known.probed_at).astimezone():%Y-%m-%d %H:%M}, for {known.tokens} tokens",
+    }
 
 
 def _forge(repository: "GitRepository", config: "Config") -> Check:

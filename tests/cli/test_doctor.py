@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from gitagent.cli import main
 from tests.proofs import lean_python
+from tests.scripted_server import ScriptedServer
+from tests.server_kinds import llama_server
 
 Git = Callable[..., str]
 TESTS = {"test_x.py": "def test_x():\n    pass\n"}
@@ -107,3 +109,27 @@ def test_a_hosting_site_is_named_and_so_is_a_missing_token(
 def test_the_interpreter_of_the_tests_is_named(tested: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITAGENT_SANDBOX_PYTHON", sys.executable)
     assert checks(tested)["interpreter"]["says"].startswith(sys.executable)
+
+
+def test_a_probe_shows_what_the_endpoint_can_do_and_later_it_is_known_without_one(
+    tested: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ScriptedServer(["yes"], playing=llama_server()) as server:
+        monkeypatch.setenv("GITAGENT_API_MODEL", "scripted")
+        monkeypatch.setenv("GITAGENT_API_BASE_URL", server.url)
+        assert checks(tested)["endpoint"]["mend"].startswith("gitagent doctor --probe") and not server.asked
+        shown = CliRunner().invoke(main, ["doctor", "--repo", str(tested), "--probe"]).output
+        asked = len(server.asked)
+        assert "server                    llama-server b8681" in shown and "yes, as `grammar`" in shown
+        table = checks(tested)["endpoint"]["table"]
+        assert len(server.asked) == asked
+    assert table["context length"] == "2,048 tokens" and "tokens" in table["probed"]  # type: ignore[index]
+
+
+def test_an_endpoint_that_does_not_answer_a_probe_is_missing(
+    tested: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITAGENT_API_MODEL", "m")
+    monkeypatch.setenv("GITAGENT_API_BASE_URL", "http://127.0.0.1:9/v1")
+    done = CliRunner().invoke(main, ["doctor", "--repo", str(tested), "--probe"])
+    assert done.exit_code == 1 and "MISSING endpoint" in done.output and "nothing answers at" in done.output

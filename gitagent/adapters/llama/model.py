@@ -55,6 +55,10 @@ class LlamaModel:
         """Tokens these messages take, chat template included."""
         return len(self.chat.prompt(messages).tokens)
 
+    def takes_grammar(self) -> bool:
+        """No: the worker beside this holds answers to grammars token by token, without GBNF."""
+        return False
+
     def reply(
         self,
         messages: Sequence[Message],
@@ -63,8 +67,9 @@ class LlamaModel:
         temperature: float = 0.0,
         seed: int = 0,
         schema: Mapping[str, object] | None = None,
+        grammar: str = "",
     ) -> Reply:
-        """Ask. With a `schema` the answer is held to it token by token."""
+        """Ask. With a `schema` the answer is held to it token by token; a `grammar` is not looked at."""
         start = time.monotonic()
         prompted = self.chat.prompt(messages)
         if len(prompted.tokens) + answer_tokens > self.window:

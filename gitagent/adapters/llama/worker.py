@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gitagent.adapters.llama.asking import numbered
 from gitagent.adapters.llama.decoding import Answer, Sampler, Work
 from gitagent.adapters.llama.model import LlamaModel
 from gitagent.core import diffs
-from gitagent.core.grammar import Bounds, Edit, Ground, as_lark, grammar_of, ground_for, replay, urged
+from gitagent.core.grammar import Bounds, Edit, Ground, as_lark, grammar_of, ground_for, numbered, replay, urged
 from gitagent.core.microtasks import Prompt, prompt
 from gitagent.errors import DiffError
 from gitagent.events import ModelReplied, PromptBuilt

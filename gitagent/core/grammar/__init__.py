@@ -5,6 +5,7 @@ lines are the file's own next lines, added lines are free text. Since a grammar 
 hunk headers carry start lines only (`@@ -41 +41 @@`); `replay` turns an answer into a diff with right counts.
 """
 
+from gitagent.core.grammar.asking import numbered
 from gitagent.core.grammar.closing import Urge, fits, urged
 from gitagent.core.grammar.emitters import as_gbnf, as_lark, as_vllm
 from gitagent.core.grammar.ground import Bounds, Ground, ground_for
@@ -23,6 +24,7 @@ __all__ = [
     "fits",
     "grammar_of",
     "ground_for",
+    "numbered",
     "replay",
     "urged",
 ]

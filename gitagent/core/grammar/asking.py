@@ -1,8 +1,8 @@
-"""The question put to a local model: the task's prompt, its excerpt with line numbers."""
+"""The question that goes with a grammar: the task, its excerpt with line numbers."""
 
 from dataclasses import replace
 
-from gitagent.core.grammar import Ground
+from gitagent.core.grammar.ground import Ground
 from gitagent.records import MicroTask
 
 
