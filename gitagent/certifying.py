@@ -60,6 +60,7 @@ class Certifier:
                 tree=tree,
                 sandbox=sandbox,
                 timeout_seconds=self.timeout_seconds,
+                planted=where == "tip" and turn > 0,
             )
             took_seconds = run.seconds
             if self._ports.verdicts is not None:

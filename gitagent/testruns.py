@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gitagent.core import results as reading
@@ -23,15 +24,24 @@ def run_tests(
     tree: str,
     sandbox: str,
     timeout_seconds: float,
+    planted: bool = False,
 ) -> TestRun:
     """Run these tests, or the whole suite, in a fresh process.
 
-    "inconclusive" whenever the exit code and the results do not tell the same story. Raises RequestError if a
-    test id cannot be one.
+    "inconclusive" whenever the exit code and the results do not tell the same story. With `planted` a test that
+    must fail is run beside these (by pytest only, and only where tests are chosen): if it does not, the code under
+    test has a hand in its own results, and they say nothing. Raises RequestError if a test id cannot be one.
     """
     argv = selected_argv(command, tests)
-    execution, data = execute(workspace, command, argv, timeout_seconds)
+    plant = _Planted() if planted and tests and command.runner == "pytest" and command.reader == "junit" else None
+    if plant:
+        workspace.write({plant.path: plant.text})
+    ran = (*argv, plant.path) if plant else argv
+    execution, data = execute(workspace, command, ran, timeout_seconds)
     results, problem = _results(command, execution, data, tests)
+    if plant:
+        workspace.write({plant.path: None})
+        execution, results, problem = plant.taken_out(execution, results, problem)
     state, reason = _state(command, execution, results, problem)
     return TestRun(
         tree=tree,
@@ -44,6 +54,33 @@ def run_tests(
         reason=reason,
         output=_ends(execution.output),
     )
+
+
+class _Planted:
+    """A test that fails, under a name and with a message nobody can know before."""
+
+    def __init__(self) -> None:
+        self._word = os.urandom(8).hex()
+        self.path = f"test_{self._word}.py"
+        # Found whatever the project's settings say that tests are called.
+        self.text = (
+            "import unittest\n\n\nclass TestPlanted(unittest.TestCase):\n"
+            f"    def test_planted(self):\n        self.fail({self._word[::-1]!r})\n"
+        )
+
+    def taken_out(
+        self, execution: Execution, results: Sequence[TestResult], problem: str
+    ) -> tuple[Execution, tuple[TestResult, ...], str]:
+        """The run as if the test had not been there; with a problem if it did not fail as it must."""
+        own = [result for result in results if self._word in result.id]
+        others = tuple(result for result in results if self._word not in result.id)
+        if execution.exit_code == 1 and any(one.outcome in ("failed", "error") for one in own):
+            failing = any(one.outcome in ("failed", "error") for one in others)
+            return replace(execution, exit_code=int(failing)), others, problem
+        if execution.exit_code in (0, 1) and not problem:
+            problem = "a test planted to fail did not: the code under test has a hand in its results"
+            return replace(execution, exit_code=1), (), problem
+        return execution, others, problem
 
 
 def execute(

@@ -191,6 +191,7 @@ class _Forked:
         self._base_seconds: float | None = None
         self._warm: list[str] = []
         self._base_outcomes: object = None
+        self._files: object = None
         self._together, self._checked = together, False
         self._sent = 0
         self._patience = 1.0
@@ -222,6 +223,9 @@ class _Forked:
         before = {path: self._originals(path) for candidate in candidates for path in candidate.texts}
         batch, edits = _within_bytes(candidates, before)
         said = self._send(batch, edits, before, stop_after)
+        if self._mended(said) and not any(kind in ("start", "done") for kind, _ in said):
+            said = self._send(batch, edits, before, stop_after)  # what came before had left a damaged tree
+            self._mended(said)
         base = said.get(("base", 0))
         if self._base_seconds is None and base is not None:
             if not self._is_faithful(base):
@@ -261,6 +265,7 @@ class _Forked:
             "together": self._together,
             "alone": [n for n, one in enumerate(batch) if hostility.is_suspicious(one.texts, before)],
             "checked": self._checked,
+            "files": self._files,
             "base_outcomes": self._base_outcomes,
             "base_seconds": self._base_seconds,
             "most_seconds": self._most_seconds,
@@ -285,6 +290,18 @@ class _Forked:
                     kind, fields = json.loads(line[len(word) + 1 :])
                     said[str(kind), int(fields.get("number", 0))] = fields
         return said
+
+    def _mended(self, said: Mapping[tuple[str, int], Mapping[str, object]]) -> bool:
+        """Put back files that a candidate has damaged; whether there were any."""
+        if ("files", 0) in said:
+            self._files = said["files", 0]["files"]
+        damaged = [str(path) for path in cast(list[object], said.get(("damaged", 0), {}).get("paths", []))]
+        if damaged:
+            known = {path: self._originals(path) for path in damaged if _is_inside(path)}
+            self._workspace.write(dict.fromkeys(known))  # a link or folder may be in its place
+            self._workspace.write({path: text for path, text in known.items() if text is not None})
+            self._files = None
+        return bool(damaged)
 
     def _is_faithful(self, base: Mapping[str, object]) -> bool:
         """Whether the tests do in a fork what they do in a process of their own."""

@@ -21,9 +21,13 @@ Files = Mapping[str, str]
 
 
 @functools.cache
-def lean_python() -> str:
-    """A Python with pytest and nothing else: our own one's plugins take a second to load, each time."""
+def lean_python(*, copied: bool = False) -> str:
+    """A Python with pytest and nothing else: our own one's plugins take a second to load, each time.
+
+    Its packages are links to ours, or copies for a sandbox that shows no other directory.
+    """
     folder = Path(tempfile.mkdtemp(prefix="gitagent-tests-"))
+    folder.chmod(0o755)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     packages = next(folder.glob("lib/python*/site-packages"))
@@ -31,7 +35,11 @@ def lean_python() -> str:
         files = importlib.metadata.files(name) or []
         tops = {file.parts[0] for file in files if file.parts[0] not in ("..", "__pycache__")}
         for top in tops:
-            (packages / top).symlink_to(Path(str(importlib.metadata.distribution(name).locate_file(top))))
+            found = Path(str(importlib.metadata.distribution(name).locate_file(top)))
+            if copied:
+                shutil.copytree(found, packages / top) if found.is_dir() else shutil.copy(found, packages / top)
+            else:
+                (packages / top).symlink_to(found)
     return str(folder / "bin" / "python3")
 
 

@@ -244,7 +244,7 @@ class DockerWorkspace:
 
     def _create(self) -> str:
         limits = self._limits
-        mount = "rw,exec,nosuid,nodev,size={},mode={}"
+        mount = "rw,exec,nosuid,nodev,size={},nr_inodes={},mode={}"
         owner = ",uid=65534,gid=65534"  # where the image has such a directory, its mode wins over ours
         sixteenth = max(limits.disk_bytes // 16, 4096)
         options: dict[str, Any] = {
@@ -260,8 +260,8 @@ class DockerWorkspace:
             "init": True,
             # Together these are disk_bytes: nothing else in the container can be written.
             "tmpfs": {
-                _WORK: mount.format(11 * sixteenth, "0777") + owner,
-                "/tmp": mount.format(4 * sixteenth, "1777"),
+                _WORK: mount.format(11 * sixteenth, _inodes(11 * sixteenth), "0777") + owner,
+                "/tmp": mount.format(4 * sixteenth, _inodes(4 * sixteenth), "1777"),
             },
             "shm_size": sixteenth,
             "log_config": {"Type": "none", "Config": {}},
@@ -395,6 +395,11 @@ class DockerWorkspace:
                 return
         self.close()
         self.start()
+
+
+def _inodes(disk: int) -> int:
+    """How many files a bounded directory may have: empty ones take memory of the kernel's."""
+    return max(disk // 2048, 1024)
 
 
 def _hang_up(stream: Any) -> None:

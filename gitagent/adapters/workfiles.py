@@ -19,6 +19,7 @@ COLLECT_BYTES = 32 * 1024 * 1024
 """The largest result file brought back."""
 
 _STALE_SECONDS = 60.0
+_INODE_BYTES = 1024
 _MEMORY = "/dev/shm"
 _PLENTY_BYTES = 4 * 1024**3
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -219,7 +220,7 @@ def give(root: str, owner: int) -> None:
 
 
 def disk_bytes(*roots: str) -> int:
-    """What the files below some directories take on disk."""
+    """What the files below some directories take on disk; each takes something, an empty one too."""
     total = 0
     waiting = list(roots)
     while waiting:
@@ -228,5 +229,5 @@ def disk_bytes(*roots: str) -> int:
                 with contextlib.suppress(OSError):
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
-                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    total += _INODE_BYTES + entry.stat(follow_symlinks=False).st_blocks * 512
     return total

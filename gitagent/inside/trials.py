@@ -6,6 +6,7 @@ comes one JSON object:
     args          for pytest, without test ids       red        the ids to run
     originals     texts by path, null for none       candidates a list of edits by path (see edits.py)
     together      candidates for one warm fork, 0 for none at all; `alone` are numbers not to be tried so
+    files         what the tree's files were like, null to find out
     checked       whether an answer of a warm fork was held against a fresh process before
     base_outcomes what base says, null to find out
     base_seconds  how long the red tests take without a candidate, null to find out
@@ -29,86 +30,28 @@ import gc
 import importlib
 import json
 import os
-import random
 import select
 import shutil
-import stat
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NoReturn
 
 from gitagent.inside.children import KEPT, adopt_strays, ending, kill, make_quiet
 from gitagent.inside.edits import edited
+from gitagent.inside.files import ROOT, Tree, heal, listed
 from gitagent.inside.warm import serve
 
-ROOT = os.path.realpath(os.getcwd())
 TOLD_BYTES = 256 * 1024
 FLOOR_SECONDS = 1.5
 TIMES_BASE = 5.0
 HUNG_SECONDS = 2.0
 SHOWN_OUTCOMES = 500
 SHOWN_MODULES = 3000
-
-
-class Tree:
-    """The project's files, and what they were before a candidate."""
-
-    def __init__(self, originals: dict[str, str | None]) -> None:
-        self._originals = originals
-        self._times: dict[str, int] = {}
-        for path, text in originals.items():
-            if text is not None:
-                self._times[path] = os.stat(self._full(path)).st_mtime_ns
-        self._stamp = random.SystemRandom().randrange(10**9, 15 * 10**8)
-        self._folders: list[str] = []
-
-    def put(self, texts: dict[str, str | None]) -> None:
-        # Bytecode is matched by the source's time and size: each candidate's files get a time of their own.
-        self._stamp += 1
-        for path, text in texts.items():
-            self._write(path, text, self._stamp * 10**9)
-
-    def restore(self, paths: Iterable[str]) -> None:
-        for path in paths:
-            self._write(path, self._originals[path], self._times.get(path))
-        for folder in reversed(self._folders):
-            with suppress(OSError):  # something else was put there, or it is gone
-                os.rmdir(folder)
-        self._folders = []
-
-    def _full(self, path: str) -> str:
-        full = os.path.join(ROOT, path)
-        folder = os.path.realpath(os.path.dirname(full))
-        if path.startswith("/") or ".." in path.split("/") or not (folder + os.sep).startswith(ROOT + os.sep):
-            raise ValueError("outside the tree: " + path)
-        return full
-
-    def _write(self, path: str, text: str | None, stamp: int | None) -> None:
-        full = self._full(path)
-        mode = None
-        if os.path.lexists(full):
-            mode = stat.S_IMODE(os.lstat(full).st_mode)
-            os.unlink(full)
-        if text is None:
-            return
-        missing = os.path.dirname(full)
-        made = []
-        while not os.path.isdir(missing):
-            made.append(missing)
-            missing = os.path.dirname(missing)
-        for folder in reversed(made):
-            os.mkdir(folder)
-            self._folders.append(folder)
-        with open(full, "wb") as file:
-            file.write(text.encode("utf-8", "surrogateescape"))
-        if mode is not None:
-            os.chmod(full, mode)
-        if stamp is not None:
-            os.utime(full, ns=(stamp, stamp))
+SHOWN_PATHS = 5000
 
 
 class Results:
@@ -342,12 +285,19 @@ def import_all(names: list[str]) -> None:
 def try_all(job: dict[str, Any], say: Callable[..., None], limit: float) -> None:
     """Try every candidate: in forks of the warm template first, then whatever needs it in a process of its own."""
     began = time.monotonic()
-    tree = Tree(job["originals"])
+    alone = set(job["alone"])
+    if job["files"] is None:
+        job["files"] = listed()
+        say("files", files=job["files"])
+    elif damaged := heal(job["files"]):
+        say("damaged", paths=damaged[:SHOWN_PATHS])
+        return
     passed, tried = 0, 0
 
     def fresh(number: int) -> dict[str, Any]:
         texts = {path: edited(job["originals"][path], edit) for path, edit in job["candidates"][number].items()}
         say("start", number=number)
+        tree = Tree(job["originals"])
         try:
             tree.put(texts)
             return run(job, texts, limit, False)
@@ -398,8 +348,15 @@ def try_all(job: dict[str, Any], say: Callable[..., None], limit: float) -> None
             if passed >= job["stop_after"]:
                 break
             done(number, fresh(number))
-    except OSError as error:  # the tree is not ours to write
-        say("refused", reason=str(error))
+            if number in alone and (damaged := heal(job["files"])):
+                say("damaged", paths=damaged[:SHOWN_PATHS])
+                break
+    except OSError as error:
+        damaged = heal(job["files"])
+        if damaged:
+            say("damaged", paths=damaged[:SHOWN_PATHS])
+        else:
+            say("refused", reason=str(error))  # the tree is not ours to write
         return
     say("end")
 
