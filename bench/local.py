@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.speculation import speculation
 from gitagent.adapters.llama.decoding import Sampler, draw
 from gitagent.adapters.llama.engine import Engine
 from gitagent.adapters.llama.installed import llama_cpp
@@ -28,6 +29,7 @@ from gitagent.adapters.llama.worker import LlamaWorker
 from gitagent.core import diffs
 from gitagent.core.grammar import Ground, as_gbnf, as_lark, grammar_of, ground_for, urged
 from gitagent.errors import DiffError
+from gitagent.events import Event, ModelReplied
 from gitagent.records import Message, MicroTask
 from tests.gguf_maker import write_model
 from tests.vocabularies import vocabulary
@@ -311,56 +313,71 @@ LARGE = {
 
 
 def parallel(work: Path, _: int) -> None:
-    """Eight candidates beside one, on a model whose decoding waits for memory."""
-    path = model(work, "qwen2", **LARGE)
-    size = os.path.getsize(path)
+    """Eight candidates beside one, on a model whose decoding waits for memory, and on a usual one."""
+    for kind in ("BF16", "Q4_K"):
+        path = model(work, "qwen2", **LARGE | {"quantized": kind})
+        _steps(path, kind)
+        _whole_tasks(path)
+
+
+def _steps(path: str, kind: str) -> None:
     engine = Engine(path, window=4096, cells=4096 + SPARE, parallel=8, threads=1)
-    threads = fastest_threads(engine)
-    engine.use_threads(threads)
-    print(f"\n## Eight candidates beside one ({size / 1e9:.2f} GB of Q4_K weights, {threads} threads)\n")
-    print("| sequences at once | one step | beside one sequence |")
+    print(f"\n## Eight candidates beside one ({os.path.getsize(path) / 1e9:.2f} GB of {kind} weights, 1 thread)\n")
+    print("| sequences at once | one step, processor time | beside one sequence |")
     print("|---|---|---|")
-    prompt = list(range(1000, 1512))
-    engine.feed([(0, 0, prompt)])
+    engine.feed([(0, 0, list(range(1000, 1512)))])
     single = 0.0
     for count in (1, 2, 4, 8):
         sequences = list(range(1, count + 1))
         engine.share(sequences)
         times = []
         for step in range(6):
-            begin = time.perf_counter()
+            begin = time.process_time()
             engine.feed([(sequence, 512 + step, [2000 + step + sequence]) for sequence in sequences])
-            times.append(time.perf_counter() - begin)
+            times.append(time.process_time() - begin)
         for sequence in sequences:
             engine.drop(sequence)
         best = min(times)
         single = single or best
         print(f"| {count} | {best * 1e3:.0f} ms | {best / single:.2f} |", flush=True)
     engine.close()
-    lib_file = Path(statistics.__file__).read_text(encoding="utf-8")
+
+
+def _whole_tasks(path: str) -> None:
+    text = Path(statistics.__file__).read_text(encoding="utf-8")
     task = MicroTask(
         id="t",
         path="lib/statistics.py",
         first_line=301,
-        excerpt="".join(diffs.lines_of(lib_file)[300:340]),
+        excerpt="".join(diffs.lines_of(text)[300:340]),
         instruction="Mend this.",
         answer_tokens=160,
     )
-    print("\n| candidates of one task, its prompt included | wall time | tokens | beside one |\n|---|---|---|---|")
-    walls: dict[int, float] = {}
+    print("\n| answers to one task, its prompt included | wall time | processor time | tokens | beside one |")
+    print("|---|---|---|---|---|")
+    single = 0.0
     for count in (1, 8):
-        worker = LlamaWorker(path, threads=threads, parallel=8)
+        worker = LlamaWorker(path, threads=1, parallel=8, listener=(told := list[Event]()).append)
         _ = worker.model.engine.tokenizer
         worker.model.count([Message(role="user", content="x")])
-        begin = time.perf_counter()
-        spent = 0
-        for candidate in worker.candidates(task, lib_file, limit=count):
-            spent += candidate.spending.answer_tokens
-            if candidate.spending.calls == 0 and count == 1:
-                break
-        walls[count] = time.perf_counter() - begin
-        print(f"| {count} | {walls[count]:.1f} s | {spent} | {walls[count] / walls[1]:.2f} |", flush=True)
+        begin, spent = time.perf_counter(), time.process_time()
+        next(worker.candidates(task, text, limit=count))
+        wall, spent = time.perf_counter() - begin, time.process_time() - spent
+        tokens = sum(event.spending.answer_tokens for event in told if isinstance(event, ModelReplied))
+        single = single or spent
+        print(f"| {count} | {wall:.1f} s | {spent:.1f} s | {tokens} | {spent / single:.2f} |", flush=True)
         release()
+
+
+def guesses(work: Path, _: int) -> None:
+    """Whether guessing the next tokens from the file would pay, on a model that waits for memory and a usual one."""
+    print("\n## Guessing the next tokens from the file")
+    for kind in ("BF16", "Q4_K"):
+        path = model(work, "qwen2", **LARGE | {"quantized": kind})
+        engine = Engine(path, window=4096, cells=4096 + SPARE, parallel=8, threads=1)
+        engine.use_threads(threads := fastest_threads(engine))
+        speculation(engine, f"{os.path.getsize(path) / 1e9:.2f} GB of {kind} weights, {threads} threads", 60)
+        engine.close()
 
 
 def memory(work: Path, _: int) -> None:
@@ -396,6 +413,7 @@ PARTS: dict[str, Callable[[Path, int], None]] = {
     "hunk": hunk,
     "masks": masks,
     "parallel": parallel,
+    "guesses": guesses,
     "memory": memory,
 }
 

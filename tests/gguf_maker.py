@@ -110,7 +110,7 @@ def write_model(
 ) -> Path:
     """Write a llama model with random weights, its vocabulary our own small one or another GGUF file's.
 
-    With `quantized` ("F16", "Q8_0" or "Q4_K") the embedding serves as output too, as in published small models, and a
+    With `quantized` ("BF16", "Q8_0" or "Q4_K") the embedding serves as output too, as in published small models, and a
     model of gigabytes is written in seconds.
     """
     feed_forward, kv_heads = feed_forward or 2 * width, kv_heads or heads
@@ -164,9 +164,9 @@ def write_model(
 def _blocks(random: np.random.Generator, kind: gguf.GGMLQuantizationType, rows: int, columns: int) -> np.ndarray:
     """Rows of quantized blocks: scales in half precision, then noise. One stretch of noise, repeated."""
     block, width = gguf.GGML_QUANT_SIZES[kind]
-    if kind is gguf.GGMLQuantizationType.F16:
-        noise = (random.standard_normal(1 << 20, np.float32) * 0.02).astype(np.float16)
-        return np.resize(noise, (rows, columns))
+    if kind is gguf.GGMLQuantizationType.BF16:
+        upper = (random.standard_normal(1 << 20, np.float32) * 0.02).view(np.uint16)[1::2]
+        return np.resize(upper, rows * columns).view(np.uint8).reshape(rows, 2 * columns)
     blocks = rows * columns // block
     noise = random.integers(0, 256, (min(blocks, 1 << 13), width), np.uint8)
     scales = 1 if kind is gguf.GGMLQuantizationType.Q8_0 else 2

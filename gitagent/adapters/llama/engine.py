@@ -181,9 +181,9 @@ class Engine:
         for sequence in sequences:
             self._lib.llama_memory_seq_cp(self._memory, 0, sequence, -1, -1)
 
-    def drop(self, sequence: int) -> None:
-        """Take back all that a sequence holds."""
-        self._lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+    def drop(self, sequence: int, start: int = -1) -> None:
+        """Take back what a sequence holds from a position on, all of it by default."""
+        self._lib.llama_memory_seq_rm(self._memory, sequence, start, -1)
 
     def saved(self) -> bytes:
         """The cache of sequence 0, to be put back by `restore`."""
@@ -208,7 +208,7 @@ class Engine:
         def keep(row: int, _: int, logits: Logits) -> None:
             out[row] = logits.copy()
 
-        self._decode(rows, [len(tokens) - 1 for _, _, tokens in rows], keep)
+        self.decode(rows, [len(tokens) - 1 for _, _, tokens in rows], keep)
         return [logits for logits in out if logits is not None]
 
     def chances(
@@ -220,10 +220,10 @@ class Engine:
         def keep(row: int, at: int, logits: Logits) -> None:
             out[row].append(chance(logits, following[row][at]))
 
-        self._decode(rows, [0] * len(rows), keep)
+        self.decode(rows, [0] * len(rows), keep)
         return out
 
-    def _decode(
+    def decode(
         self,
         rows: Sequence[tuple[int, int, Sequence[int]]],
         wanted_from: Sequence[int],
