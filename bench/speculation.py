@@ -144,7 +144,7 @@ def dictated(engine: Engine, edit: Edit, drafts: int) -> Tally:
 
 
 def step_seconds(engine: Engine, answers: int, tokens: int, *, rounds: int = 5) -> float:
-    """The least processor time of an evaluation of so many tokens, all their logits read, for each of so many answers."""
+    """The least processor time of an evaluation of so many tokens for each of so many answers, logits read."""
     sequences = list(range(1, answers + 1))
     engine.share(sequences)
     times = []
@@ -188,7 +188,7 @@ def speculation(engine: Engine, title: str, count: int) -> None:
             )
     found = list(edits(count))
     print(
-        f"\n| guesses | evaluations of {len(found)} real edits | guesses right | wall time beside none | at worst (none right) |"
+        f"\n| guesses | evaluations of {len(found)} real edits | guesses right | time beside none | none right |"
     )
     print("|---|---|---|---|---|")
     plain = 0.0

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,12 @@ def test_an_answer_never_takes_more_tokens_than_it_was_given(model_path: str) ->
 def test_a_budget_too_small_for_any_change_is_a_diff_error_that_says_so(model_path: str) -> None:
     with pytest.raises(DiffError, match="none of 4 answers of at most 22 tokens"):
         list(worker_of(model_path).candidates(task_of(SOURCE, answer_tokens=22), SOURCE, limit=4))
+
+
+def test_long_lines_and_a_long_path_leave_room_for_a_change(model_path: str) -> None:
+    text = "".join(f"{word} = {word!r} * 7  # {word * 9}\n" for word in ("qxzj", "jkvw", "wzqk", "vxqj") * 5)
+    task = replace(task_of(text, answer_tokens=110), path="lib/qzxjkvw-qzxjkvw.py")
+    assert list(worker_of(model_path).candidates(task, text, limit=4))
 
 
 def test_a_file_that_is_not_utf8_is_refused_by_name_before_the_model_is_asked(model_path: str) -> None:

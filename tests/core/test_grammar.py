@@ -293,9 +293,11 @@ def test_an_answer_is_urged_on_as_its_tokens_run_out() -> None:
     assert urged(ground, head + b"@@ -1 +1 @@\n a", 50, 100) == "change next"
     assert urged(ground, head + b"@@ -1 +1 @@\n-a\n", 50, 100) == ""
     long = ground_of("a\n" + "b" * 300 + "\n")
-    assert urged(long, long.head.encode() + b"@@ -1 +1 @@\n a\n", 140, 200) == "add"
-    assert urged(long, long.head.encode() + b"@@ -1 +1 @@\n a", 140, 200) == "add next"
-    assert urged(long, long.head.encode() + b"@@ -1 +1 @@\n a", 160, 200) == ""
+    assert urged(long, long.head.encode() + b"@@ -1 +1 @@\n a\n", 140, 200, lambda line: len(line) // 2) == "add"
+    assert (
+        urged(long, long.head.encode() + b"@@ -1 +1 @@\n a", 140, 200, lambda line: len(line) // 2) == "add next"
+    )
+    assert urged(long, long.head.encode() + b"@@ -1 +1 @@\n a", 160, 200, lambda line: len(line) // 2) == ""
     assert fits("add", b"+x")
     assert not fits("add next", b"\n-")
     assert urged(ground, head + b"@@ -1 +1 @@\n+long", 9, 100) == ""

@@ -82,6 +82,7 @@ class Engine:
             if token >= 0 and lib.llama_vocab_is_eog(self.vocab, token)
         )
         self._pieces: dict[int, bytes] = {}
+        self._taken: dict[str, int] = {}
         self._masks: dict[str, npt.NDArray[np.int32]] = {}
 
     @property
@@ -136,6 +137,13 @@ class Engine:
             raise ModelError(f"{self.path}: its tokenizer cannot read {text[:40]!r}")
         return list(out[:count])
 
+    def takes(self, text: str) -> int:
+        """How many tokens a text takes, found out once for each."""
+        found = self._taken.get(text)
+        if found is None:
+            found = self._taken[text] = len(self.tokenize(text))
+        return found
+
     def piece(self, token: int) -> bytes:
         """The bytes a token stands for; control tokens stand for none."""
         found = self._pieces.get(token)
@@ -173,6 +181,7 @@ class Engine:
 
     def forget(self) -> None:
         """Empty the cache, as if nothing had been evaluated."""
+        self._taken.clear()
         self._lib.llama_memory_clear(self._memory, True)
         self.epoch += 1
 

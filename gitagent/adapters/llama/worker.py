@@ -16,6 +16,8 @@ from gitagent.ports import Listener
 from gitagent.records import Candidate, MicroTask, Spending
 
 ROUNDS = 3
+HEAD = 50
+"""Characters of a diff's head and a hunk's header but for the path, which is there twice, and of a line added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +105,10 @@ class LlamaWorker:
             raise DiffError(f"{reason} (none of {drawn} answers of at most {room} tokens is usable)")
 
     def _question(self, task: MicroTask, text: str) -> _Question:
-        # Context is said by the answer too, and must leave it room for its change.
-        context = min(self._bounds.context_characters, task.answer_tokens)
+        # Context is said by the answer too, after the diff's head, and must leave it room for its change even if
+        # every character were a token.
+        room = task.answer_tokens - 2 * len(task.path.encode()) - HEAD
+        context = min(self._bounds.context_characters, max(room, 0))
         bounds = replace(self._bounds, context_characters=context)
         ground = ground_for(task.path, task.first_line, task.excerpt, text, bounds=bounds)
         lark = as_lark(grammar_of(ground))
@@ -144,7 +148,7 @@ class LlamaWorker:
                 (self._temperature if number else 0.0, self._seed + number)
                 for number in range(drawn, drawn + count)
             ],
-            urged=lambda said, left: urged(question.ground, said, left, room),
+            urged=lambda said, left: urged(question.ground, said, left, room, model.engine.takes),
         )
 
     def _read(self, question: _Question, answer: Answer) -> tuple[Edit, diffs.Applied]:

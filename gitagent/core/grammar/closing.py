@@ -1,5 +1,6 @@
 """What an answer must do next because its tokens run out, so that it ends as a diff all the same."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from gitagent.core.grammar.ground import Ground
@@ -15,21 +16,23 @@ BRINK = 10
 which tokens of a large vocabulary still fit."""
 
 
-def urged(ground: Ground, said: bytes, left: int, room: int) -> Urge:
+def urged(ground: Ground, said: bytes, left: int, room: int, takes: Callable[[str], int] = len) -> Urge:
     """What an answer should do next, "" while there is time.
 
-    `said` is the answer so far, `left` of its `room` tokens remain. An answer that has changed nothing when half
-    its room is gone must change something now, and by adding where the file's next line would not fit; an added
-    line that would be cut, or is about as long as it may be, ends instead.
+    `said` is the answer so far, `left` of its `room` tokens remain, and `takes` counts the tokens of a line. An
+    answer that has changed nothing when half its room is gone must change something now, and by adding where the
+    file's next line would not fit; an added line that would be cut, or is about as long as it may be, ends instead.
     """
     lines = said[len(ground.head.encode()) :].split(b"\n")
     if lines[-1][:1] == b"+":
         return "end the line" if left <= LAST or _on_brink(ground, lines[-1][1:]) else ""
-    if not lines[0].startswith(b"@@") or len(lines) == 1 or any(line[:1] in (b"+", b"-") for line in lines):
+    if not lines[0].startswith(b"@@ ") or not lines[0].endswith(b" @@"):
+        return ""  # no header yet; what follows a whole one may begin inside the token that ends it
+    if any(line[:1] in (b"+", b"-") for line in lines):
         return ""
     following = bool(lines[-1])
     at = _start(ground, lines[0]) + len(lines) - 2 + following
-    if at < len(ground.lines) and len(ground.lines[at].encode()) > 2 * left and ground.bounds.added_lines:
+    if at < len(ground.lines) and takes(ground.marked("-", at)) >= left and ground.bounds.added_lines:
         return "add next" if following else "add"
     if left > room // 2:
         return ""
