@@ -75,4 +75,4 @@ def findings(
     )
     best = dict.fromkeys([suspect.path for suspect in suspects] + list(texts))
     sizes = {path: text.count("\n") for path, text in texts.items()}
-    return Findings(red=red, suspects=suspects, files=tuple(best), sizes=sizes, places=places)
+    return Findings(red=red, suspects=suspects, files=tuple(best), sizes=sizes, places=places, coverage=coverage)

@@ -169,6 +169,7 @@ class _Run:
             wanted=self.options.candidates,
             timeout_seconds=self.options.sandbox_limits.timeout_seconds,
             refuses=gate.refusal,
+            passing_seconds=max((one.seconds for one in base_run.results if one.outcome == "passed"), default=0.0),
         )
         solver = solving.Solver(
             request=self.request,
@@ -192,6 +193,7 @@ class _Run:
             solver.leaves_alone,
             self.ports.index,
         )
+        search.coverage = findings.coverage
         self.emit(Located(suspects=findings.suspects[:10]))
         stopped: GitagentError | None = None
         try:

@@ -13,9 +13,9 @@ from gitagent.errors import RequestError
 from gitagent.ports import Workspace
 from gitagent.records import Coverage, TestCommand, TestRun, Verdict
 from gitagent.testruns import in_process, run_tests, script
-from gitagent.trying import Trial, try_candidates
+from gitagent.trying import Trial, Warmth, try_candidates
 
-__all__ = ["Trial", "red_tests", "run_tests", "trace", "try_candidates", "verdict"]
+__all__ = ["Trial", "Warmth", "red_tests", "run_tests", "trace", "try_candidates", "verdict"]
 
 OTHERWISE = 'gitagent fix "what is wrong" runs the whole suite and takes what fails'
 _TRACE_BYTES = 256 * 1024**2

@@ -184,7 +184,8 @@ class Findings:
     """What is known before planning, no model asked.
 
     `red` are the tests that fail on base and should pass. `suspects` are lines, best first. `files` are the
-    paths worth looking at, best first; `sizes` gives the line count of those that were read. `places` are what the
+    paths worth looking at, best first; `sizes` gives the line count of those that were read. `coverage` is what
+    each test ran, where that was traced. `places` are what the
     index found for the request's words, () where tests lead the way.
     """
 
@@ -192,6 +193,7 @@ class Findings:
     suspects: tuple[Suspect, ...] = ()
     files: tuple[str, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
+    coverage: tuple[Coverage, ...] = ()
     places: tuple[Place, ...] = ()
 
 

@@ -4,20 +4,20 @@ import graphlib
 import hashlib
 import heapq
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from gitagent import proving
-from gitagent.core import microtasks
+from gitagent.budgets import Budget as Budget
+from gitagent.budgets import OutOfBudget as OutOfBudget
+from gitagent.core import hostility, impact, microtasks
+from gitagent.core.testing import is_test_path
 from gitagent.errors import DiffError, ModelError
 from gitagent.events import (
     CandidateProposed,
     CandidateTried,
     Escalated,
-    Event,
-    ModelReplied,
     Noted,
     ReplyRefused,
     Stream,
@@ -28,10 +28,8 @@ from gitagent.records import (
     Candidate,
     Coverage,
     Findings,
-    Limits,
     MicroTask,
     Plan,
-    Spending,
     TestCommand,
     TestResult,
     Verdict,
@@ -42,66 +40,21 @@ ENCORE = 48
 # One line changed for another: that small, a survivor need not wait.
 SMALL = 2
 SURVIVORS = 4
+# So many answers of a worker that costs nothing go into one message to the sandbox.
+BATCH = 1024
+# Survivors are tried on so many of the passing tests they touch before they are tried on all tests.
+IMPACTED_TESTS = 50
 MODEL_TASKS = 4
 TOLD_CHARACTERS = 1_500
-
-
-class OutOfBudget(Exception):
-    """A hard limit was reached; what is proven so far stands."""
-
-
-class Budget:
-    """Time, money, tokens and candidates of one run, booked from its events."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits, self.proposed, self.tried = limits, 0, 0
-        self._began = time.monotonic()
-        self._spent: dict[str, Spending] = {}
-
-    @property
-    def seconds(self) -> float:
-        """Wall time since the run began."""
-        return time.monotonic() - self._began
-
-    @property
-    def ledger(self) -> tuple[Spending, ...]:
-        """What each worker cost so far, in the order they were first asked."""
-        return tuple(self._spent.values())
-
-    def heard(self, event: Event) -> None:
-        """Book what an event cost."""
-        if isinstance(event, ModelReplied):
-            spent = event.spending
-            self._spent[spent.worker] = self._spent.get(spent.worker, Spending(worker=spent.worker)).plus(spent)
-        elif isinstance(event, CandidateProposed):
-            self.proposed += 1
-        elif isinstance(event, CandidateTried):
-            self.tried += 1
-
-    def check(self) -> None:
-        """Raises OutOfBudget, naming the limit, once one is reached."""
-        limits, ledger = self.limits, self.ledger
-        dollars = sum(spent.dollars for spent in ledger)
-        tokens = sum(spent.prompt_tokens + spent.answer_tokens for spent in ledger)
-        for reached, limit in (
-            (self.seconds >= limits.minutes * 60, f"run.minutes = {limits.minutes:g}"),
-            (dollars >= limits.dollars and dollars > 0, f"run.dollars = {limits.dollars:g}"),
-            (tokens >= limits.tokens and tokens > 0, f"run.tokens = {limits.tokens}"),
-            (self.proposed >= limits.candidates, f"run.candidates = {limits.candidates}"),
-        ):
-            if reached:
-                raise OutOfBudget(f"the limit {limit} was reached")
-
-    def cap(self, seconds: float) -> float:
-        """At most this many seconds, and no more than the run has left; at least one."""
-        return max(1.0, min(seconds, self.limits.minutes * 60 - self.seconds))
 
 
 class Search:
     """One warm workspace and the tests that must turn green in it.
 
     `partial` are trials of templates that turned some of the red tests green, in the order they were tried.
-    `refuses` says why an answer may not even be tried, "" if it may.
+    `refuses` says why an answer may not even be tried, "" if it may. `passing_seconds` is what the slowest test
+    took that passes on base, `coverage` what each test ran there: a survivor is handed over only if it breaks none
+    of the tests it touches.
     """
 
     def __init__(
@@ -116,6 +69,7 @@ class Search:
         wanted: Mapping[str, int],
         timeout_seconds: float,
         refuses: Callable[[Candidate], str] = lambda candidate: "",
+        passing_seconds: float = 0.0,
     ) -> None:
         self._refuses = refuses
         self.workspace, self._command, self._red = workspace, command, tuple(one.id for one in red)
@@ -124,7 +78,10 @@ class Search:
         self._seen: set[bytes] = set()
         self._number = 0
         self.partial: list[proving.Trial] = []
+        self.coverage: tuple[Coverage, ...] = ()
         self._end: OutOfBudget | None = None
+        self._passing_seconds = passing_seconds
+        self._warmth = proving.Warmth()
 
     def templates(self, worker: Worker, plan: Plan, limit: int) -> Iterator[Candidate]:
         """Survivors among the worker's answers to all tasks: best answers tried first, small diffs at once.
@@ -143,13 +100,13 @@ class Search:
                 self.partial.append(trial)
             if trial.state == "passed":
                 if _size(trial.candidate) <= SMALL:
-                    yield trial.candidate  # none of the rest is better
+                    yield from self._harmless([trial.candidate])  # none of the rest is better
                 else:
                     waiting.append(trial.candidate)
             if since >= ENCORE or len(waiting) >= SURVIVORS:
-                yield from _smallest_first(waiting)
-                waiting, since = [], 0  # the whole suite refused them all: on with the search
-        yield from _smallest_first(waiting)
+                yield from self._harmless(waiting)
+                waiting, since = [], 0  # the tests refused them all: on with the search
+        yield from self._harmless(waiting)
 
     def model(self, worker: Worker, plan: Plan) -> Iterator[Candidate]:
         """Survivors among a model's answers, task by task; a refusal or a failed test is told to it."""
@@ -160,6 +117,8 @@ class Search:
                 for trial in self._answers(worker, asked, self._wanted.get(worker.name, 1)):
                     if isinstance(trial, str):
                         told = trial
+                    elif trial.state == "passed" and (broken := self.breaks(trial.candidate)):
+                        told = _short(f"the tests it must turn green pass, but it breaks others: {broken}")
                     elif trial.state == "passed":
                         yield trial.candidate
                         told = "the tests it must turn green pass, but others that passed before now fail"
@@ -202,6 +161,44 @@ class Search:
     def _said(self, trial: proving.Trial) -> str:
         return f"{trial.state} ({len(trial.passed)} of {len(self._red)} red tests pass)"
 
+    def _harmless(self, survivors: Sequence[Candidate]) -> Iterator[Candidate]:
+        """Those that break none of the tests they touch, best first."""
+        for survivor in sorted(survivors, key=_rank):
+            if broken := self.breaks(survivor):
+                reason = f"turns the red tests green, but breaks others: {broken}"
+                self._stream(ReplyRefused(task=survivor.task, worker=survivor.worker, reason=_short(reason, 300)))
+            else:
+                yield survivor
+
+    def breaks(self, candidate: Candidate) -> str:
+        """What a candidate breaks among the tests that ran the lines it changes, "" if nothing is known to break.
+
+        Of many such tests those are run that say most; a test that fails must fail twice.
+        """
+        changed = impact.changed_lines(candidate.diff.text)
+        tests = impact.impacted(self.coverage, changed, besides=self._red)[:IMPACTED_TESTS]
+        if not tests or self._command.select is None:
+            return ""
+        self.workspace.write(candidate.texts)
+        try:
+            for _ in range(2):
+                run = proving.run_tests(
+                    self.workspace,
+                    self._command,
+                    tests=tests,
+                    tree="",
+                    sandbox="",
+                    timeout_seconds=self._budget.cap(self._timeout),
+                )
+                broken = [one for one in run.results if one.outcome in ("failed", "error") and one.id in tests]
+                if run.state != "failed" or not broken:
+                    return ""
+                tests = tuple(one.id for one in broken)
+        finally:
+            self.workspace.write({path: self._read(path) for path in candidate.texts})
+            self._warmth.files = None  # they are of another time now
+        return "\n".join(f"{one.id}\n{one.message}" for one in broken[:3])
+
     def first_passing(self, candidates: Sequence[Candidate]) -> Candidate | None:
         """The first with which every red test passes, None if there is none; a trial, not a verdict."""
         for trial in proving.try_candidates(
@@ -211,7 +208,9 @@ class Search:
             candidates=candidates,
             originals=self._read,
             timeout_seconds=self._budget.cap(self._timeout),
+            passing_seconds=self._passing_seconds,
             stop_after=1,
+            warmth=self._warmth,
         ):
             if trial.state == "passed":
                 return trial.candidate
@@ -221,6 +220,7 @@ class Search:
         """Make a candidate part of the tree that further ones are tried on."""
         self.workspace.write(candidate.texts)
         self._seen.clear()
+        self._warmth = proving.Warmth()
 
     def _answers(self, worker: Worker, task: MicroTask, wanted: int) -> Iterator[proving.Trial | str]:
         """Trials of a model's answers; a refused reply is its reason instead."""
@@ -248,7 +248,7 @@ class Search:
                 yield from self._split(worker, part, text, wanted)
 
     def _trials(
-        self, candidates: Iterable[Candidate], limit: int, *, stop_after: int | None = None, batch: int = 64
+        self, candidates: Iterable[Candidate], limit: int, *, stop_after: int | None = None, batch: int = BATCH
     ) -> Iterator[proving.Trial]:
         numbers: dict[int, int] = {}
         if not self._red:
@@ -262,8 +262,10 @@ class Search:
             candidates=self._proposed(candidates, limit, numbers),
             originals=self._read,
             timeout_seconds=self._budget.cap(self._timeout),
+            passing_seconds=self._passing_seconds,
             stop_after=stop_after,
             batch=batch,
+            warmth=self._warmth,
         ):
             number = numbers[id(trial.candidate)]
             self._stream(CandidateTried(number=number, state=trial.state, reason=_short(trial.reason, 300)))
@@ -288,7 +290,9 @@ class Search:
                 continue
             self._seen.add(result)
             worker = candidate.worker
-            if refusal := self._refuses(candidate):
+            if refusal := self._refuses(candidate) or hostility.refusal(
+                candidate.texts, self._read, is_test=is_test_path
+            ):
                 refused = refusal
                 self._stream(ReplyRefused(task=candidate.task, worker=worker, reason=refusal))
                 continue
@@ -420,8 +424,9 @@ def files_by_words(text: str, paths: Collection[str]) -> tuple[str, ...]:
     return tuple(path for _, path in sorted(scored))
 
 
-def _smallest_first(candidates: Sequence[Candidate]) -> list[Candidate]:
-    return sorted(candidates, key=lambda one: (_size(one), -one.score))
+def _rank(candidate: Candidate) -> tuple[int, float, int]:
+    """Smallest first, then the likeliest in its worker's eyes, then what moves the fewest lines."""
+    return _size(candidate), -candidate.score, impact.moved_lines(candidate.diff.text)
 
 
 def _size(candidate: Candidate) -> int:

@@ -4,17 +4,16 @@ What a trial calls passed is a promise. Only a run of its own, in a fresh interp
 for a verdict, so that a candidate which fools the trial has won nothing.
 """
 
-import ast
 import json
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
+from gitagent.core import candidates as candidates_of
 from gitagent.core import hostility
 from gitagent.core.testing import WHOLE_SUITE, selected_argv
 from gitagent.core.verdicts import outcome_of
@@ -25,8 +24,7 @@ from gitagent.testruns import PYTEST_ENDS, execute, in_process, last_line, run_t
 
 Texts = Mapping[str, str | None]
 _Key = frozenset[tuple[str, str | None]]
-_Edit = str | None | tuple[int, int, str]
-_Edits = dict[str, _Edit]
+_Edits = dict[str, candidates_of.Edit]
 
 _BATCH_BYTES = 8 * 1024**2
 _BATCH_SECONDS = (2.0, 4.0, 8.0)
@@ -54,6 +52,20 @@ class Trial:
     seconds: float = field(default=0.0, compare=False)
 
 
+@dataclass(slots=True)
+class Warmth:
+    """What forks of one tree have taught; hand it to the next trials of the same tree, and they begin sooner."""
+
+    base_seconds: float | None = None
+    base_outcomes: object = None
+    modules: list[str] = field(default_factory=list)
+    files: object = None
+    together: int = TOGETHER
+    checked: bool = False
+    sent: int = 0
+    bytecode: str = field(default_factory=lambda: f"gitagent-bytecode-{os.urandom(8).hex()}")
+
+
 def try_candidates(
     workspace: Workspace,
     command: TestCommand,
@@ -66,6 +78,7 @@ def try_candidates(
     timeout_seconds: float = 60.0,
     passing_seconds: float = 0.0,
     stop_after: int | None = None,
+    warmth: Warmth | None = None,
 ) -> Iterator[Trial]:
     """Run the red tests on each candidate, in order, until `stop_after` have passed (None: to the end).
 
@@ -81,7 +94,10 @@ def try_candidates(
     waiting = source.waiting
     known: dict[_Key, Trial] = {}
     slow = _OneByOne(workspace, command, red, originals, timeout_seconds)
-    forked = _Forked.of(workspace, command, red, originals, timeout_seconds, together, passing_seconds)
+    warmth = warmth or Warmth()
+    warmth.files = None  # others may have written since
+    warmth.together = min(warmth.together, together)
+    forked = _Forked.of(workspace, command, red, originals, timeout_seconds, warmth, passing_seconds)
     trier: _Trier = forked or slow
     hung: list[Candidate] = []
     batch = min(batch, max(_MOST_RESULTS // (len(red) + 5), 16))
@@ -92,7 +108,10 @@ def try_candidates(
             break
         for candidate in waiting[:size]:
             # A fork compiles what it is sent, and only what changed of it.
-            if wrong := _outside(candidate) or (_wrong(candidate, originals) if trier is slow else ""):
+            wrong = candidates_of.outside(candidate.texts)
+            if not wrong and trier is slow:
+                wrong = candidates_of.wrong(candidate.texts, originals)
+            if wrong:
                 known[_key(candidate)] = Trial(candidate=candidate, state="failed", reason=wrong)
         fresh = _unlike(waiting[:size], known)
         trials = trier.attempt(fresh, most - passed) if fresh else ()
@@ -181,19 +200,13 @@ class _Forked:
         originals: Callable[[str], str | None],
         timeout_seconds: float,
         start: tuple[tuple[str, ...], list[str], bool],
-        together: int,
+        warmth: Warmth,
         passing_seconds: float,
     ) -> None:
         self._workspace, self._command, self._red = workspace, command, tuple(red)
         self._originals, self._most_seconds = originals, timeout_seconds
         self._python, self._options, self._cwd_first = start
-        self._bytecode = f"gitagent-bytecode-{os.urandom(8).hex()}"
-        self._base_seconds: float | None = None
-        self._warm: list[str] = []
-        self._base_outcomes: object = None
-        self._files: object = None
-        self._together, self._checked = together, False
-        self._sent = 0
+        self._warmth = warmth
         self._patience = 1.0
         self._passing_seconds = passing_seconds
 
@@ -205,18 +218,19 @@ class _Forked:
         red: Sequence[str],
         originals: Callable[[str], str | None],
         timeout_seconds: float,
-        together: int,
+        warmth: Warmth,
         passing_seconds: float,
     ) -> "_Forked | None":
         start = in_process(command)
         if start is None or not red or WHOLE_SUITE in red:
             return None
         selected_argv(command, red)  # refuses ids that are options
-        return cls(workspace, command, red, originals, timeout_seconds, start, together, passing_seconds)
+        return cls(workspace, command, red, originals, timeout_seconds, start, warmth, passing_seconds)
 
     def patiently(self, candidates: Sequence[Candidate]) -> Sequence[Trial]:
         """Trials in fresh processes, each with several times as long as before, until one passes."""
-        self._together, self._sent, self._patience = 0, len(_BATCH_SECONDS), _PATIENCE
+        self._warmth = replace(self._warmth, together=0, sent=len(_BATCH_SECONDS))
+        self._patience = _PATIENCE
         return self.attempt(candidates, 1) or ()
 
     def attempt(self, candidates: Sequence[Candidate], stop_after: int) -> Sequence[Trial] | None:
@@ -227,16 +241,16 @@ class _Forked:
             said = self._send(batch, edits, before, stop_after)  # what came before had left a damaged tree
             self._mended(said)
         base = said.get(("base", 0))
-        if self._base_seconds is None and base is not None:
+        if self._warmth.base_seconds is None and base is not None:
             if not self._is_faithful(base):
                 return None
-            self._base_seconds = float(cast(float, base["seconds"]))
-            self._warm = cast(list[str], said.get(("warm", 0), {}).get("names", []))
-            self._base_outcomes = cast(Mapping[str, object], base["told"]).get("outcomes")
-        self._checked = self._checked or ("checked", 0) in said
+            self._warmth.base_seconds = float(cast(float, base["seconds"]))
+            self._warmth.modules = cast(list[str], said.get(("warm", 0), {}).get("names", []))
+            self._warmth.base_outcomes = cast(Mapping[str, object], base["told"]).get("outcomes")
+        self._warmth.checked = self._warmth.checked or ("checked", 0) in said
         if ("cold", 0) in said:
-            self._together = 0
-        if self._base_seconds is None or ("refused", 0) in said:
+            self._warmth.together = 0
+        if self._warmth.base_seconds is None or ("refused", 0) in said:
             self._workspace.write(before)
             return None
         trials = []
@@ -255,27 +269,27 @@ class _Forked:
         self, batch: Sequence[Candidate], edits: Sequence[_Edits], before: Texts, stop_after: int
     ) -> dict[tuple[str, int], dict[str, object]]:
         word = os.urandom(16).hex()
-        seconds = _BATCH_SECONDS[min(self._sent, len(_BATCH_SECONDS) - 1)]
-        self._sent += 1
+        seconds = _BATCH_SECONDS[min(self._warmth.sent, len(_BATCH_SECONDS) - 1)]
+        self._warmth.sent += 1
         job = {
             "args": self._options,
             "red": self._red,
             "originals": before,
             "candidates": edits,
-            "together": self._together,
+            "together": self._warmth.together,
             "alone": [n for n, one in enumerate(batch) if hostility.is_suspicious(one.texts, before)],
-            "checked": self._checked,
-            "files": self._files,
-            "base_outcomes": self._base_outcomes,
-            "base_seconds": self._base_seconds,
+            "checked": self._warmth.checked,
+            "files": self._warmth.files,
+            "base_outcomes": self._warmth.base_outcomes,
+            "base_seconds": self._warmth.base_seconds,
             "most_seconds": self._most_seconds,
             "passing_seconds": self._passing_seconds,
             "patience": self._patience,
-            "warm": self._warm,
+            "warm": self._warmth.modules,
             "batch_seconds": seconds,
             "stop_after": stop_after,
             "word": word,
-            "bytecode": self._bytecode,
+            "bytecode": self._warmth.bytecode,
             "cwd_first": self._cwd_first,
         }
         execution = self._workspace.run(
@@ -294,13 +308,13 @@ class _Forked:
     def _mended(self, said: Mapping[tuple[str, int], Mapping[str, object]]) -> bool:
         """Put back files that a candidate has damaged; whether there were any."""
         if ("files", 0) in said:
-            self._files = said["files", 0]["files"]
+            self._warmth.files = said["files", 0]["files"]
         damaged = [str(path) for path in cast(list[object], said.get(("damaged", 0), {}).get("paths", []))]
         if damaged:
-            known = {path: self._originals(path) for path in damaged if _is_inside(path)}
+            known = {path: self._originals(path) for path in damaged if candidates_of.is_inside(path)}
             self._workspace.write(dict.fromkeys(known))  # a link or folder may be in its place
             self._workspace.write({path: text for path, text in known.items() if text is not None})
-            self._files = None
+            self._warmth.files = None
         return bool(damaged)
 
     def _is_faithful(self, base: Mapping[str, object]) -> bool:
@@ -366,42 +380,6 @@ class _Source:
             raise self._error
 
 
-def _outside(candidate: Candidate) -> str:
-    """Why a candidate may not be written at all, or ""."""
-    for path in candidate.texts:
-        if not _is_inside(path):
-            return f"{path!r} is no path inside the tree"
-    return ""
-
-
-def _wrong(candidate: Candidate, originals: Callable[[str], str | None]) -> str:
-    """Why no test needs to be run on a candidate, or ""."""
-    for path, text in candidate.texts.items():
-        # The project may be for a later Python than ours: a file we cannot read on base either is let pass.
-        if path.endswith(".py") and text is not None:
-            wrong = _syntax_error(text)
-            if wrong and not ((original := originals(path)) and _syntax_error(original)):
-                return f"{path}:{wrong}"
-    return ""
-
-
-def _syntax_error(text: str) -> str:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text.encode("utf-8", "surrogateescape"))
-    except SyntaxError as error:
-        return f"{error.lineno}: {error.msg}"
-    except (ValueError, RecursionError, MemoryError) as error:
-        return f" {error}"
-    return ""
-
-
-def _is_inside(path: str) -> bool:
-    parts = path.split("/")
-    return not any(part in ("", ".", "..") for part in parts) and "\0" not in path and parts[0] != ".git"
-
-
 def _unlike(candidates: Sequence[Candidate], known: Mapping[_Key, Trial]) -> list[Candidate]:
     keys: set[_Key] = set()
     fresh = []
@@ -421,31 +399,9 @@ def _within_bytes(candidates: Sequence[Candidate], before: Texts) -> tuple[Seque
     """The first candidates that go into one message, and what is sent of each."""
     total, edits = 0, list[_Edits]()
     for count, candidate in enumerate(candidates):
-        edit = {path: _edit(before[path], text) for path, text in candidate.texts.items()}
+        edit = {path: candidates_of.edit(before[path], text) for path, text in candidate.texts.items()}
         total += sum(len(one[2]) if isinstance(one, tuple) else len(one or "") for one in edit.values())
         if total > _BATCH_BYTES and count:
             return candidates[:count], edits
         edits.append(edit)
     return candidates, edits
-
-
-def _edit(original: str | None, text: str | None) -> _Edit:
-    """What leads from one text to another, as `inside/edits.py` reads it."""
-    if original is None or text is None:
-        return text
-    before = _shared(original, text, min(len(original), len(text)))
-    most = min(len(original), len(text)) - before
-    after = _shared(original[::-1][:most], text[::-1][:most], most)
-    return before, after, text[before : len(text) - after]
-
-
-def _shared(one: str, other: str, most: int) -> int:
-    """How many characters two texts begin with alike."""
-    low = 0
-    while low < most:
-        middle = (low + most + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            most = middle - 1
-    return low

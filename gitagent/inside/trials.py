@@ -31,26 +31,24 @@ import importlib
 import json
 import os
 import select
-import shutil
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any, NoReturn
 
 from gitagent.inside.children import KEPT, adopt_strays, ending, kill, make_quiet
 from gitagent.inside.edits import edited
 from gitagent.inside.files import ROOT, Tree, heal, listed
 from gitagent.inside.warm import serve
+from gitagent.inside.warming import import_all, loaded, warm_pytest
 
 TOLD_BYTES = 256 * 1024
 FLOOR_SECONDS = 1.5
 TIMES_BASE = 5.0
 HUNG_SECONDS = 2.0
 SHOWN_OUTCOMES = 500
-SHOWN_MODULES = 3000
 SHOWN_PATHS = 5000
 
 
@@ -97,18 +95,6 @@ def wrong_syntax(texts: dict[str, str | None]) -> str:
                 place = f"{path}:{line}" if line else path
                 return f"{place}: {getattr(error, 'msg', None) or error}"
     return ""
-
-
-def loaded(before: set[str]) -> list[str]:
-    """The modules that were imported since, other than the project's own, in order."""
-    names = []
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name in before or name.startswith("_pytest") or "conftest" in name:
-            continue
-        if isinstance(file, str) and os.path.isabs(file) and not is_ours(file):
-            names.append(name)
-    return names[:SHOWN_MODULES]
 
 
 def child(job: dict[str, Any], texts: dict[str, str | None], channel: int, bytecode: bool) -> NoReturn:
@@ -215,71 +201,6 @@ def shown(told: dict[str, Any]) -> dict[str, Any]:
     if "outcomes" in told:
         told["outcomes"] = dict(list(told["outcomes"].items())[:SHOWN_OUTCOMES])
     return told
-
-
-def is_ours(filename: str) -> bool:
-    """Whether a module's file is the project's own."""
-    full = os.path.realpath(filename)
-    rest = full[len(ROOT) :]
-    return full.startswith(ROOT + os.sep) and "site-packages" not in rest and "dist-packages" not in rest
-
-
-def loads_the_project() -> bool:
-    """Whether pytest would load the project as one of its plugins; nothing is imported to find out."""
-    from importlib import util
-
-    try:
-        from importlib import metadata
-
-        points: Any = metadata.entry_points()  # a dict below Python 3.10
-        chosen = points.select(group="pytest11") if hasattr(points, "select") else points.get("pytest11", ())
-        for point in chosen:
-            spec = util.find_spec(point.value.split(":")[0].split(".")[0])
-            places = [spec.origin, *(spec.submodule_search_locations or ())] if spec else []
-            if any(is_ours(place) for place in places if place):
-                return True
-    except (ImportError, ValueError, OSError, AttributeError):
-        return True
-    return False
-
-
-def warm_pytest() -> None:
-    """Run pytest once, on two tests of our own in an empty directory, so that all it loads is loaded."""
-    before = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-    modules = set(sys.modules)
-    folder = tempfile.mkdtemp(prefix="gitagent-warm-")
-    out, err = sys.stdout, sys.stderr
-    if loads_the_project():
-        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    try:
-        import pytest
-
-        with open(os.path.join(folder, "test_warm.py"), "w") as file:
-            file.write("def test_a(tmp_path, monkeypatch, capsys): pass\ndef test_b(): assert [1] == [2]\n")
-        with open(os.path.join(folder, "pytest.ini"), "w") as file:
-            file.write("[pytest]\n")
-        os.chdir(folder)
-        with open(os.devnull, "w") as null:
-            sys.stdout = sys.stderr = null
-            pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir=.", "-c", "pytest.ini", "test_warm.py"])
-    finally:
-        sys.stdout, sys.stderr = out, err
-        os.chdir(ROOT)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.environ.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD", None)
-        if before is not None:
-            os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = before
-        for name in set(sys.modules) - modules:
-            if name.startswith("test_warm"):
-                del sys.modules[name]
-
-
-def import_all(names: list[str]) -> None:
-    """Import what the tests need besides the project itself."""
-    for name in names:
-        if name not in sys.modules:
-            with suppress(BaseException):  # whatever a stranger's module raises: it is not needed here
-                importlib.import_module(name)
 
 
 def try_all(job: dict[str, Any], say: Callable[..., None], limit: float) -> None:

@@ -1,0 +1,57 @@
+"""What one run may take of time, money, tokens and candidates."""
+
+import time
+
+from gitagent.events import CandidateProposed, CandidateTried, Event, ModelReplied
+from gitagent.records import Limits, Spending
+
+
+class OutOfBudget(Exception):
+    """A hard limit was reached; what is proven so far stands."""
+
+
+class Budget:
+    """Time, money, tokens and candidates of one run, booked from its events."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits, self.proposed, self.tried = limits, 0, 0
+        self._began = time.monotonic()
+        self._spent: dict[str, Spending] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the run began."""
+        return time.monotonic() - self._began
+
+    @property
+    def ledger(self) -> tuple[Spending, ...]:
+        """What each worker cost so far, in the order they were first asked."""
+        return tuple(self._spent.values())
+
+    def heard(self, event: Event) -> None:
+        """Book what an event cost."""
+        if isinstance(event, ModelReplied):
+            spent = event.spending
+            self._spent[spent.worker] = self._spent.get(spent.worker, Spending(worker=spent.worker)).plus(spent)
+        elif isinstance(event, CandidateProposed):
+            self.proposed += 1
+        elif isinstance(event, CandidateTried):
+            self.tried += 1
+
+    def check(self) -> None:
+        """Raises OutOfBudget, naming the limit, once one is reached."""
+        limits, ledger = self.limits, self.ledger
+        dollars = sum(spent.dollars for spent in ledger)
+        tokens = sum(spent.prompt_tokens + spent.answer_tokens for spent in ledger)
+        for reached, limit in (
+            (self.seconds >= limits.minutes * 60, f"run.minutes = {limits.minutes:g}"),
+            (dollars >= limits.dollars and dollars > 0, f"run.dollars = {limits.dollars:g}"),
+            (tokens >= limits.tokens and tokens > 0, f"run.tokens = {limits.tokens}"),
+            (self.proposed >= limits.candidates, f"run.candidates = {limits.candidates}"),
+        ):
+            if reached:
+                raise OutOfBudget(f"the limit {limit} was reached")
+
+    def cap(self, seconds: float) -> float:
+        """At most this many seconds, and no more than the run has left; at least one."""
+        return max(1.0, min(seconds, self.limits.minutes * 60 - self.seconds))

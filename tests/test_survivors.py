@@ -1,0 +1,102 @@
+"""Survivors of the red tests: what they touch is asked before they are handed over."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from gitagent import proving, searching
+from gitagent.core import diffs
+from gitagent.events import CandidateTried, Event, ReplyRefused, Stream
+from gitagent.records import Candidate, Limits, MicroTask, Plan, TestResult
+from tests.fakes import FakeWorker
+from tests.proofs import command_of, workspace
+
+BASE = "def size(items):\n    return len(items) - 1\n"
+FILES = {
+    "calc.py": BASE,
+    "test_calc.py": "import calc\n\ndef test_two():\n    assert calc.size('ab') == 2\n\n"
+    "def test_none():\n    assert calc.size('') != 2\n\ndef test_other():\n    assert True\n",
+}
+RED = "test_calc.py::test_two"
+TASK = MicroTask(id="t1", path="calc.py", first_line=1, excerpt=BASE, instruction="mend", answer_tokens=64)
+PLAN = Plan(summary="s", mode="any", tasks=(TASK,), planner="localizer")
+
+
+@contextmanager
+def searched() -> Iterator[tuple[searching.Search, list[Event]]]:
+    heard: list[Event] = []
+    budget = searching.Budget(Limits(attempts=2))
+    command = command_of(FILES)
+    with workspace(FILES) as opened:
+        search = searching.Search(
+            workspace=opened,
+            command=command,
+            red=[TestResult(id=RED, outcome="failed")],
+            read=FILES.get,
+            budget=budget,
+            stream=Stream(heard.append, budget.heard),
+            wanted={"local": 2},
+            timeout_seconds=20,
+        )
+        search.coverage = proving.trace(opened, command, timeout_seconds=20)
+        yield search, heard
+        assert opened.tree() == FILES
+
+
+def of(body: str) -> str:
+    return BASE.replace("len(items) - 1", body)
+
+
+def answered(*bodies: str) -> tuple[list[Candidate], list[Event]]:
+    with searched() as (search, heard):
+        return list(search.templates(FakeWorker("templates", *map(of, bodies)), PLAN, 100)), heard
+
+
+def bodies(survivors: Sequence[Candidate]) -> list[str]:
+    return [str(one.texts["calc.py"]).rpartition("return ")[2].strip() for one in survivors]
+
+
+def test_a_survivor_that_breaks_a_test_it_touches_is_passed_over_with_the_test_named() -> None:
+    survivors, heard = answered("2", "len(items) + 1", "len(items)")
+    assert bodies(survivors) == ["len(items)"]
+    refused = [event.reason for event in heard if isinstance(event, ReplyRefused)]
+    assert len(refused) == 1 and "breaks others: test_calc.py::test_none" in refused[0]
+
+
+def test_a_model_is_told_which_tests_its_answer_breaks() -> None:
+    worker = FakeWorker("local", of("2"), of("len(items)"))
+    with searched() as (search, _):
+        survivors = list(search.model(worker, PLAN))
+    assert bodies(survivors) == ["len(items)"]
+    assert "it breaks others: test_calc.py::test_none" in worker.asked[1].instruction
+
+
+def test_what_reaches_for_the_tests_own_machinery_is_refused_untried() -> None:
+    survivors, heard = answered("__import__('os')._exit(0)", "len(items)")
+    assert bodies(survivors) == ["len(items)"]
+    assert sum(isinstance(event, CandidateTried) for event in heard) == 1
+
+
+def test_a_tree_tried_for_one_worker_is_not_tried_for_another() -> None:
+    with searched() as (search, heard):
+        list(search.templates(FakeWorker("templates", of("0"), of("1")), PLAN, 100))
+        list(search.model(FakeWorker("local", of("1"), of("len(items)")), PLAN))
+    assert sum(isinstance(event, CandidateTried) for event in heard) == 3
+
+
+def test_what_was_learnt_of_base_is_kept_between_workers() -> None:
+    with searched() as (search, _):
+        list(search.templates(FakeWorker("templates", of("0")), PLAN, 100))
+        list(search.model(FakeWorker("local", of("1"), of("len(items)")), PLAN))
+        outputs = [output for output in search.workspace.outputs if '["' in output]  # type: ignore[attr-defined]
+    assert sum('["base"' in output for output in outputs) == 1 < len(outputs)
+
+
+def test_of_equal_survivors_the_one_that_moves_nothing_comes_first() -> None:
+    text = "a = 1\nb = 2\n"
+
+    def made(after: str, score: float) -> Candidate:
+        diff = diffs.between({"a.py": (text, after)})
+        return Candidate(task="1", worker="w", diff=diff, texts={"a.py": after}, score=score)
+
+    moved, changed, likelier = made("b = 2\na = 1\n", 1), made("a = 2\nb = 2\n", 1), made("a = 3\nb = 2\n", 2)
+    assert sorted([moved, changed, likelier], key=searching._rank) == [likelier, changed, moved]
