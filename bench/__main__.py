@@ -12,11 +12,16 @@ from bench import commits, hooks, peers, repositories, runs, startup, tampering,
 from bench.diffs import __main__ as diffs
 
 PARTS = ("startup", "hooks", "runs", "commits", "throughput")
-# Made only when asked for by name: two fetch releases of packages, the other needs a model.
-ON_DEMAND = ("diffs", "local", "tampering")
+# Made only when asked for by name: they fetch releases of packages, need a model, or take hours.
+ON_DEMAND = ("diffs", "local", "mutants", "tampering")
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["mutants"]:
+        from bench.mutants import __main__ as mutants
+
+        mutants.main(sys.argv[2:])
+        return 0
     parser = argparse.ArgumentParser(prog="make bench", description="What gitagent costs besides model and tests.")
     parser.add_argument(
         "parts",

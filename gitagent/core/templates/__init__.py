@@ -7,9 +7,11 @@ byte as it was.
 
 import heapq
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from gitagent.core.naturalness import Naturalness, changed, tokens
 from gitagent.core.templates import calls, conditions, names, operators, statements, values
 from gitagent.core.templates.source import Edit, Site, Source
 from gitagent.records import Suspect
@@ -96,6 +98,8 @@ _HINTS: tuple[tuple[str, float, tuple[str, ...]], ...] = (
 
 _FADE = 0.94  # each further edit of one family on one statement counts that much less
 _FLOOR = 0.08  # statements beside a suspect keep this share of the top suspicion
+_PAIRED = 60  # so many of the best edits are also tried two at once
+_PAIR = 0.2  # how seldom two edits are the answer beside one
 _TOLD = 1.5  # an edit that brings in a name of the failure's message looks that much more natural
 _NAME = re.compile(r"[A-Za-z_]\w{2,}")
 
@@ -132,7 +136,7 @@ def repairs(
             queue.push(site, family, suspicion * prior)
     bottom, top = src.line_start(first_line), src.line_start(last_line + 1)
     seen = {hash(src.text)}
-    for edit, site, family, score in queue:
+    for edit, site, family, score in _paired(src, queue):
         if edit.start < bottom or edit.end > top or not src.holds(edit, site):
             continue
         new = src.text[: edit.start] + edit.new + src.text[edit.end :]
@@ -143,11 +147,50 @@ def repairs(
             yield Repair(text=mark + new, pattern=family, line=line, score=score)
 
 
+_Found = tuple[Edit, Site, str, float]
+
+
+def _paired(src: Source, singles: Iterable[_Found]) -> Iterator[_Found]:
+    """The edits, and among them, where they come to be worth as much, the best two at once in one function."""
+    best: list[_Found] = []
+    pairs: list[_Found] = []
+    for found in singles:
+        while pairs and pairs[-1][3] > found[3]:
+            yield pairs.pop()
+        yield found
+        if len(best) < _PAIRED:
+            best.append(found)
+            if len(best) == _PAIRED:
+                pairs = _pairs(src, best)
+    yield from reversed(pairs or (_pairs(src, best) if len(best) < _PAIRED else []))
+
+
+def _pairs(src: Source, best: Sequence[_Found]) -> list[_Found]:
+    """Two edits at once, the best last."""
+    found: list[_Found] = []
+    for at, (one, site, family, score) in enumerate(best):
+        for two, other, second, worth in best[:at]:
+            a, b = (one, two) if one.start < two.start else (two, one)
+            if site.function is None or site.function is not other.function or a.end >= b.start:
+                continue
+            both = Edit(a.start, b.end, a.new + src.text[a.end : b.start] + b.new)
+            name = family if family == second else f"{family}, {second}"
+            found.append((both, site if a is one else other, f"two edits: {name}", score * worth * _PAIR))
+    return sorted(found, key=lambda pair: pair[3])
+
+
 def _complaint(said: str) -> str:
     """What went wrong in a test's words: of a pytest report the lines marked `E`, else all of it."""
     said = said[:200_000]
     marked = [line for line in said.split("\n") if line.startswith("E ")]
     return "\n".join(marked) if marked else said
+
+
+def squashed(before: float, after: float, old: int, new: int) -> float:
+    import os
+
+    a, b, c = (float(x) for x in os.environ.get("NAT", "0,0,0").split(","))
+    return min(1.0, 2.0 ** (-a * (after - before) / 10 - b * (after / max(new, 1) - before / max(old, 1)) - c))
 
 
 class _Queue:
@@ -156,6 +199,8 @@ class _Queue:
     def __init__(self, src: Source, told: frozenset[str]) -> None:
         self._src = src
         self._told = told
+        self._model: Naturalness | None = Naturalness([src.text])
+        self._lines: dict[tuple[int, int], tuple[list[str], Counter[tuple[str, ...]]]] = {}
         self._heap: list[tuple[float, int, Edit | None, Iterator[Edit] | None, Site, str, float]] = []
         self._order = 0
 
@@ -182,11 +227,29 @@ class _Queue:
                 self._put(min(worth * self._natural(following), worth), following, edits, site, family, worth)
 
     def _natural(self, edit: Edit) -> float:
-        if self._told and edit.weight < 0.99:
+        weight = edit.weight
+        if self._told and weight < 0.99:
             fresh = set(_NAME.findall(edit.new)) & self._told
             if fresh and not fresh <= set(_NAME.findall(self._src.text[edit.start : edit.end])):
-                return min(edit.weight * _TOLD, 1.0)
-        return edit.weight
+                weight = min(weight * _TOLD, 1.0)
+        return weight * self._likely(edit)
+
+    def _likely(self, edit: Edit) -> float:
+        """How usual the changed lines look after the edit, beside how they look now, 0 to 1."""
+        if self._model is None:
+            return 1.0
+        text = self._src.text
+        start = text.rfind("\n", 0, max(text.rfind("\n", 0, edit.start), 0)) + 1
+        end = text.find("\n", edit.end) + 1 or len(text)
+        if (start, end) not in self._lines:
+            old = tokens(text[start:end])
+            self._lines[start, end] = (old, self._model.grams(old))
+        old, own = self._lines[start, end]
+        new = tokens(text[start : edit.start] + edit.new + text[edit.end : end])
+        first, old_end, new_end = changed(old, new)
+        before = self._model.surprise(old, first, old_end, own)
+        after = self._model.surprise(new, first, new_end, own)
+        return squashed(before, after, old_end - first, new_end - first)
 
 
 def _suspicion(

@@ -65,7 +65,7 @@ _USUAL_KIN = """
     match search fullmatch split rsplit sorted list floor ceil round"""
 _ALIKE = frozenset(_USUAL_KIN.split())
 _POLISH = ("strip()", "lower()", "copy()", "rstrip()", "lstrip()", "items()", "encode()", "decode()", "upper()")
-_MOST = 6
+_MOST_CALLS = 40
 
 
 def wrong_call(src: Source, site: Site) -> Iterator[Edit]:
@@ -98,8 +98,8 @@ def wrong_call(src: Source, site: Site) -> Iterator[Edit]:
         ):
             seen.update(_methods(site.owner))
         likely = sorted(seen, key=lambda name: (-alike(own, name) - 0.02 * min(seen[name], 10), name))
-        others = [name for name in likely if name not in {own, "super", "print"}][:_MOST]
-        yield from (Edit(start, end, other, 0.5 - 0.05 * rank) for rank, other in enumerate(others))
+        others = [name for name in likely if name not in {own, "super", "print"}][:_MOST_CALLS]
+        yield from (Edit(start, end, other, max(0.5 - 0.05 * rank, 0.15)) for rank, other in enumerate(others))
 
 
 def _methods(owner: ast.ClassDef | None) -> list[str]:
@@ -168,6 +168,36 @@ def arguments(src: Source, site: Site) -> Iterator[Edit]:
         elif not items:
             at = src.span(node)[1] - 1
             yield from (Edit(at, at, name, 0.4) for name in near[:6])
+        yield from _filled(src, node, near)
+
+
+def _filled(src: Source, node: ast.Call, near: list[str]) -> Iterator[Edit]:
+    """Arguments that other calls of the same function have, or its definition here asks for, put where they stand."""
+    name, have = _called(node), [src.segment(item) for item in node.args]
+    if not name or any(isinstance(item, ast.Starred) for item in node.args):
+        return
+    wanted: dict[tuple[int, str], float] = {}
+    for call in src.calls:
+        if call is not node and len(call.args) > len(have) and _called(call) == name:
+            for at, item in enumerate(call.args):
+                text = src.one_line(item)
+                if text and text not in have and at <= len(have) and walked_names(item) <= {*near, *src.imported}:
+                    wanted.setdefault((at, text), 0.6)
+    for function in src.functions.get(name, ()):
+        own = [argument.arg for argument in function.args.args if argument.arg not in {"self", "cls"}]
+        for at, parameter in enumerate(own[: len(have) + 1]):
+            if parameter in near and parameter not in have:
+                wanted.setdefault((at, parameter), 0.6)
+    for at in range(len(have)):
+        for rank, local in enumerate(local for local in near[:10] if local not in have):
+            wanted.setdefault((at, local), 0.3 - 0.015 * rank)
+    for (at, text), weight in wanted.items():
+        if at < len(have):
+            start = src.span(node.args[at])[0]
+            yield Edit(start, start, f"{text}, ", weight)
+        elif have and not isinstance(node.args[-1], ast.GeneratorExp):
+            end = src.span(node.args[-1])[1]
+            yield Edit(end, end, f", {text}", weight)
 
 
 def _sums(src: Source, site: Site) -> list[str]:
@@ -226,13 +256,12 @@ def _keywords_of(src: Source, node: ast.Call) -> Counter[tuple[str, str]]:
                 value = src.one_line(keyword.value)
                 if keyword.arg and value:
                     found[keyword.arg, value] += 1
-    for function in src.all_nodes:
-        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) and function.name == name:
-            for argument in [*function.args.args[len(node.args) :], *function.args.kwonlyargs]:
-                if argument.arg not in {"self", "cls"}:
-                    for value in ("True", "False", "None"):
-                        found[argument.arg, value] += 1
-                    found[argument.arg, argument.arg] += 1
+    for function in src.functions.get(name, ()):
+        for argument in [*function.args.args[len(node.args) :], *function.args.kwonlyargs]:
+            if argument.arg not in {"self", "cls"}:
+                for value in ("True", "False", "None"):
+                    found[argument.arg, value] += 1
+                found[argument.arg, argument.arg] += 1
     for usual in _USUAL.get(name, ()):
         found[usual] += 1
     return found

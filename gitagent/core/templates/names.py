@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gitagent.core.templates.source import Edit, Site, Source, alike
 
 _BUILTINS = frozenset(dir(builtins))
-_MOST = 8
+_MOST = 14
 
 
 def variables(src: Source, site: Site) -> Iterator[Edit]:

@@ -264,6 +264,15 @@ class Source:
         return [node for node in self.all_nodes if isinstance(node, ast.Call)]
 
     @cached_property
+    def functions(self) -> dict[str, list[Function]]:
+        """The functions and methods defined in the file, by name."""
+        found: dict[str, list[Function]] = {}
+        for node in self.all_nodes:
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                found.setdefault(node.name, []).append(node)
+        return found
+
+    @cached_property
     def strings(self) -> Counter[str]:
         """The string constants of the file, docstrings left out, as they are written."""
         return Counter(

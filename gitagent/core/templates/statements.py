@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import re
 from collections.abc import Iterator
 
 from gitagent.core.templates.source import Edit, Function, Site, Source, alike
@@ -39,6 +40,8 @@ _FAILS: tuple[tuple[str, type[ast.AST]], ...] = (
     ("TypeError", ast.expr),
 )
 _BUILTINS = frozenset(dir(builtins))
+_MOST = 40
+_MOST_RENAMED = 300
 _ANY_LOOP = (ast.For, ast.AsyncFor, ast.While)
 
 
@@ -136,14 +139,47 @@ def borrowed(src: Source, site: Site) -> Iterator[Edit]:
         loads = {n.id for n in ast.walk(other) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         if text and loads & near and all(name in scope or name in src.imported for name in loads & _lower(loads)):
             pool[text] = max(pool.get(text, 0.0), 0.8 if _inside(src, other, site.function) else 0.5)
+    for text, weight in _renamed(src, site, pool):
+        pool.setdefault(text, weight)
     own = src.one_line(node) or ""
-    ranked = sorted(pool, key=lambda text: (-pool[text] - 0.5 * alike(own, text), text))[:15]
+    ranked = sorted(pool, key=lambda text: (-pool[text] - 0.5 * alike(own, text), text))[:_MOST]
     for rank, text in enumerate(ranked):
-        yield from src.before(node, [text], 0.6 - 0.03 * rank)
-        if own and isinstance(node, _SIMPLE):
-            yield src.replace(node, text, 0.5 - 0.03 * rank)
-        if not isinstance(node, (ast.Return, ast.Raise, ast.Continue, ast.Break)):
-            yield from src.after(node, [text], 0.4 - 0.02 * rank)
+        worth = 1.0 / (1.0 + 0.06 * rank)
+        if not isinstance(node, ast.Pass):
+            yield from src.before(node, [text], 0.6 * worth)
+        if own and isinstance(node, (*_SIMPLE, ast.Pass)):
+            yield src.replace(node, text, (0.9 if isinstance(node, ast.Pass) else 0.5) * worth)
+        if not isinstance(node, (ast.Return, ast.Raise, ast.Continue, ast.Break, ast.Pass)):
+            yield from src.after(node, [text], 0.4 * worth)
+
+
+def _renamed(src: Source, site: Site, pool: dict[str, float]) -> Iterator[tuple[str, float]]:
+    """Statements of the file with one name for another: what is done to one name is often done to the next."""
+    assert site.function is not None
+    near = [name for name in src.near(site) if name not in {"self", "cls"}]
+    scope = src.scope(site)
+    found: dict[str, float] = {}
+    for other in src.all_nodes:
+        if not isinstance(other, (ast.Expr, ast.Assign, ast.AugAssign, ast.Return)) or _is_docstring(other):
+            continue
+        text = src.one_line(other)
+        if not text or len(found) > _MOST_RENAMED:
+            continue
+        names = [name for name in dict.fromkeys(_names_in(other)) if name not in {"self", "cls"}]
+        strange = [n for n in names if n not in scope and n not in src.imported and n not in _BUILTINS]
+        here = _inside(src, other, site.function)
+        if len(strange) > 1 or not (here or strange):
+            continue
+        for old in strange or [name for name in names if name in near]:
+            for new in sorted(near, key=lambda name: -alike(old, name))[:4]:
+                if new != old:
+                    renamed = re.sub(rf"\b{re.escape(old)}\b", new, text)
+                    found.setdefault(renamed, 0.45 if here else 0.25)
+    yield from ((text, weight) for text, weight in found.items() if text not in pool)
+
+
+def _names_in(node: ast.AST) -> Iterator[str]:
+    return (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
 
 
 def _lower(names: set[str]) -> set[str]:
@@ -259,6 +295,16 @@ def results(src: Source, site: Site) -> Iterator[Edit]:
         yield src.replace(node, f"yield {src.segment(node.value)}", 0.2)
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield) and node.value.value is not None:
         yield src.replace(node, f"return {src.segment(node.value.value)}", 0.2)
+    elif isinstance(node, ast.Pass):
+        ways = [text for n in src.inside(site.function) if isinstance(n, ast.Return) and (text := src.one_line(n))]
+        ways += [f"return {name}" for name in reversed(src.near(site))]
+        ways += [
+            text
+            for n in src.inside(site.owner or src.tree)
+            if isinstance(n, ast.Raise) and (text := src.one_line(n))
+        ]
+        for rank, way in enumerate(dict.fromkeys([*ways, "return None", "return True", "return False"])):
+            yield src.replace(node, way, 0.9 / (1.0 + 0.1 * rank))
     block = _block(src, node)
     if node is block[-1] and not isinstance(node, (ast.Return, ast.Raise, ast.Continue, ast.Break, ast.Pass)):
         names = [name for name in reversed(src.near(site)) if name != "cls"][:5]
@@ -267,6 +313,25 @@ def results(src: Source, site: Site) -> Iterator[Edit]:
             yield from src.after(node, [f"return {value}"], (0.6 if last else 0.45) - 0.04 * rank)
         if not last:
             yield from src.after(node, ["return"], 0.5)
+
+
+def _unbound(src: Source, site: Site, node: ast.stmt, used: list[str]) -> Iterator[Edit]:
+    """A name that is bound nowhere gets a value: one of the function's expressions, or a plain one."""
+    scope = src.scope(site)
+    for name in [
+        n for n in dict.fromkeys(used) if n not in scope and n not in src.imported and n not in _BUILTINS
+    ]:
+        assert site.function is not None
+        values = ["None", "[]", "0", '""', "{}", "False", "True", *src.near(site)]
+        values += [
+            text
+            for inner in src.inside(site.function)
+            if isinstance(inner, (ast.Call, ast.Attribute, ast.Subscript, ast.BinOp))
+            and not src.in_fstring(inner)
+            and name not in (text := src.one_line(inner) or name)
+        ]
+        for rank, value in enumerate(list(dict.fromkeys(values))[:_MOST]):
+            yield from src.before(node, [f"{name} = {value}"], 0.9 / (1.0 + 0.04 * rank))
 
 
 def defaults(src: Source, site: Site) -> Iterator[Edit]:
@@ -312,6 +377,7 @@ def initialised(src: Source, site: Site) -> Iterator[Edit]:
         for name in [name for name in dict.fromkeys(used) if name in stored and name not in parameters][:4]:
             for rank, value in enumerate(("None", "[]", "0", '""', "{}", "False")):
                 yield from src.before(node, [f"{name} = {value}"], 0.4 - 0.03 * rank)
+    yield from _unbound(src, site, node, used)
     for name in [name for name in parameters if name in used][:4]:
         for rank, value in enumerate(("[]", "{}", '""', "0", "()")):
             yield from src.before(node, [f"if {name} is None:", f"{src.step}{name} = {value}"], 0.45 - 0.03 * rank)
