@@ -31,7 +31,7 @@ class LocalizerPlanner:
         *,
         window: int = 4096,
         answer_tokens: int = 1024,
-        most: int = 8,
+        most: int = 12,
         count: Callable[[str], int] = microtasks.estimate,
     ) -> None:
         self._window = window
@@ -48,7 +48,9 @@ class LocalizerPlanner:
         room = self._window - self._answer_tokens - SCAFFOLD - self._count(instruction)
         failing = _failing(findings, read)
         tasks: list[MicroTask] = []
-        for path, lines, suspects in self._stretches(request, findings, read):
+        stretches = list(self._stretches(request, findings, read))
+        while stretches:
+            path, lines, suspects = stretches.pop(0)
             text = read(path) or ""
             try:
                 first, excerpt = microtasks.segment(
@@ -60,6 +62,10 @@ class LocalizerPlanner:
             if any((task.path, task.first_line, task.excerpt) == (path, first, excerpt) for task in tasks):
                 continue
             inside = tuple(item for item in findings.suspects if item.path == path and first <= item.line <= last)
+            # A long function is more than one stretch: what did not fit comes at once.
+            rest = tuple(item for item in suspects if not first <= item.line <= last)
+            if rest and len(rest) < len(suspects):
+                stretches.insert(0, (path, [item.line for item in rest], rest))
             tasks.append(
                 MicroTask(
                     id=f"t{len(tasks) + 1}",

@@ -1,6 +1,5 @@
 """Mending one bug with `gitagent fix`, and what came of it."""
 
-import ast
 import json
 import os
 import signal
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.mutants.operators import meaning_of
 from bench.mutants.packages import PACKAGES, Outcome, suite, unpacked
 from bench.mutants.seeding import Bug, hide
 
@@ -83,7 +83,7 @@ def mend(bug: Bug, split: str, *, sandbox: str, minutes: float, options: tuple[s
                 ["git", "show", f"{pulls[-1]['oid']}:{bug.path}"], cwd=root, capture_output=True, check=True
             )
             mended = shown.stdout.decode()
-            same = ast.dump(ast.parse(mended)) == ast.dump(ast.parse(right))
+            same = meaning_of(mended) == meaning_of(right)
             correct = same or _passes_all(bug, mended, steady, pulls, root, Path(folder) / "whole")
         tried = [event for event in events if event["event"] == "candidate_tried"]
         proposed = {event["number"]: event for event in events if event["event"] == "candidate_proposed"}

@@ -399,17 +399,23 @@ def mutations(text: str) -> Iterator[Mutation]:
 
 def settled(text: str, mutation: Mutation) -> Mutation | None:
     """The mutation without needless parentheses, as a human would write it; None if it means nothing else."""
-    wrong = _meaning(mutation.applied(text))
-    if wrong in ("", _meaning(text)):
+    wrong = meaning_of(mutation.applied(text))
+    if wrong in ("", meaning_of(text)):
         return None
     if mutation.new[0] + mutation.new[-1] == "()":
         bare = replace(mutation, new=mutation.new[1:-1])
-        return bare if wrong == _meaning(bare.applied(text)) else mutation
+        return bare if wrong == meaning_of(bare.applied(text)) else mutation
     return mutation
 
 
-def _meaning(text: str) -> str:
+def meaning_of(text: str) -> str:
+    """What a text says whatever its layout, a `pass` beside other statements left out; "" if it is no Python."""
     try:
-        return ast.dump(ast.parse(text))
+        tree = ast.parse(text)
     except SyntaxError:
         return ""
+    for node in ast.walk(tree):
+        for _, block in ast.iter_fields(node):
+            if isinstance(block, list) and len(block) > 1 and isinstance(block[0], ast.stmt):
+                block[:] = [one for one in block if not isinstance(one, ast.Pass)] or [ast.Pass()]
+    return ast.dump(tree)

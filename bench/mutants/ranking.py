@@ -1,6 +1,5 @@
 """Where the undoing of a seeded bug stands among the proposals; no test is run for it once a plan is known."""
 
-import ast
 import heapq
 import json
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from bench.measuring import median, table
 from bench.mutants import mending
+from bench.mutants.operators import meaning_of
 from bench.mutants.seeding import Bug
 from gitagent.adapters.templates import TemplatesWorker
 from gitagent.records import Candidate, MicroTask, Note, Suspect
@@ -48,7 +48,7 @@ def planned(bug: Bug, results: Path, *, minutes: float = 2.0) -> tuple[list[Micr
 
 def place(bug: Bug, tasks: Sequence[MicroTask], texts: Mapping[str, str], right: str, proposals: Proposals) -> int:
     """How many candidates come until the bug is undone, that one included; 0 if it is not among the first many."""
-    meaning, bare = ast.dump(ast.parse(right)), right.translate(_LAYOUT)
+    meaning, bare = meaning_of(right), _bare(right)
     merged = heapq.merge(*(proposals(task, texts[task.path]) for task in tasks), key=lambda one: -one.score)
     seen: set[tuple[str, str | None]] = set()
     for candidate in merged:
@@ -56,12 +56,16 @@ def place(bug: Bug, tasks: Sequence[MicroTask], texts: Mapping[str, str], right:
         if (path, text) in seen:
             continue
         seen.add((path, text))
-        alike = path == bug.path and text is not None and text.translate(_LAYOUT) == bare
-        if alike and ast.dump(ast.parse(text or "")) == meaning:
+        alike = path == bug.path and text is not None and _bare(text) == bare
+        if alike and meaning_of(text or "") == meaning:
             return len(seen)
         if len(seen) >= MOST:
             break
     return 0
+
+
+def _bare(text: str) -> str:
+    return text.replace("pass", "").translate(_LAYOUT)
 
 
 def report(bugs: Sequence[Bug], results: Path, split: Mapping[str, str]) -> None:

@@ -17,6 +17,9 @@ class TemplatesWorker:
 
     name = "templates"
 
+    def __init__(self, *, natural: bool = True) -> None:
+        self._natural = natural
+
     def candidates(self, task: MicroTask, text: str, *, limit: int) -> Iterator[Candidate]:
         """At most `limit` candidates, best first, lazily. The task's notes are read for hints."""
         if not task.path.endswith((".py", ".pyi", ".pyw")) or not task.excerpt.strip():
@@ -25,7 +28,14 @@ class TemplatesWorker:
         suspects = [suspect for suspect in task.suspects if suspect.path == task.path]
         hints = [note.text for note in task.notes]
         old = diffs.lines_of(text)
-        found = repairs(text, suspects, first_line=task.first_line, last_line=last_line, hints=hints)
+        found = repairs(
+            text,
+            suspects,
+            first_line=task.first_line,
+            last_line=last_line,
+            hints=hints,
+            natural=self._natural,
+        )
         for repair in islice(found, max(limit, 0)):
             yield Candidate(
                 task=task.id,

@@ -51,7 +51,7 @@ def test_the_changed_stretch_reaches_a_few_tokens_further() -> None:
 def test_whatever_the_text_chances_are_chances(text: str, other: str) -> None:
     model = Naturalness([text, other])
     found = tokens(other)
-    for own in (None, model.grams(found), Counter({gram: 99 for gram in model.grams(tokens(text))})):
+    for own in (None, model.grams(found), Counter(dict.fromkeys(model.grams(tokens(text)), 99))):
         assert all(model.surprise(found, at, at + 1, own) >= 0 for at in range(len(found)))
     first, old_end, new_end = changed(tokens(text), found)
     assert first <= old_end <= len(tokens(text))

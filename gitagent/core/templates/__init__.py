@@ -96,10 +96,11 @@ _HINTS: tuple[tuple[str, float, tuple[str, ...]], ...] = (
     (r"Warning\b", 1.15, ("keyword argument", "regular expression", "string constant", "removed statement")),
 )  # fmt: skip
 
-_FADE = 0.94  # each further edit of one family on one statement counts that much less
+_FADE = 0.12  # the n-th further edit of one family on one statement counts 1 / (1 + n x this)
+_SURPRISE = 0.15  # how much each bit of surprise that an edit adds tells against it
 _FLOOR = 0.08  # statements beside a suspect keep this share of the top suspicion
 _PAIRED = 60  # so many of the best edits are also tried two at once
-_PAIR = 0.2  # how seldom two edits are the answer beside one
+_PAIR = 0.01  # how seldom two edits are the answer beside one
 _TOLD = 1.5  # an edit that brings in a name of the failure's message looks that much more natural
 _NAME = re.compile(r"[A-Za-z_]\w{2,}")
 
@@ -115,13 +116,20 @@ class Repair:
 
 
 def repairs(
-    text: str, suspects: Sequence[Suspect], *, first_line: int, last_line: int, hints: Sequence[str] = ()
+    text: str,
+    suspects: Sequence[Suspect],
+    *,
+    first_line: int,
+    last_line: int,
+    hints: Sequence[str] = (),
+    natural: bool = True,
 ) -> Iterator[Repair]:
     """New texts, best first, lazily: suspicion x how often the family helps x how natural the edit looks.
 
     Only statements whose own lines lie within `first_line` to `last_line` change. `suspects` are lines of this
     file; without any, all statements are equal. `hints` are the red tests' messages. A text that does not parse
-    as Python yields nothing. No new text comes twice.
+    as Python yields nothing. No new text comes twice. Without `natural` nothing is asked of the n-gram model of
+    the file, to see what it is good for.
     """
     mark = text[:1] if text.startswith("\ufeff") else ""
     try:
@@ -129,8 +137,9 @@ def repairs(
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     said = _complaint("\n".join(hints))
+    src.told(said)
     told = frozenset(_NAME.findall(said))
-    queue = _Queue(src, told)
+    queue = _Queue(src, told, natural)
     for site, suspicion in _suspicion(src, suspects, first_line, last_line):
         for family, prior in _priors(said).items():
             queue.push(site, family, suspicion * prior)
@@ -186,45 +195,45 @@ def _complaint(said: str) -> str:
     return "\n".join(marked) if marked else said
 
 
-def squashed(before: float, after: float, old: int, new: int) -> float:
-    import os
-
-    a, b, c = (float(x) for x in os.environ.get("NAT", "0,0,0").split(","))
-    return min(1.0, 2.0 ** (-a * (after - before) / 10 - b * (after / max(new, 1) - before / max(old, 1)) - c))
-
-
 class _Queue:
     """(statement, family) pairs by the worth of their next edit; a family runs only as far as it is asked."""
 
-    def __init__(self, src: Source, told: frozenset[str]) -> None:
+    def __init__(self, src: Source, told: frozenset[str], natural: bool) -> None:
         self._src = src
         self._told = told
-        self._model: Naturalness | None = Naturalness([src.text])
+        self._model = Naturalness([src.text]) if natural else None
         self._lines: dict[tuple[int, int], tuple[list[str], Counter[tuple[str, ...]]]] = {}
-        self._heap: list[tuple[float, int, Edit | None, Iterator[Edit] | None, Site, str, float]] = []
+        self._heap: list[tuple[float, int, Site, str, float, list[tuple[float, Edit]] | None, int]] = []
         self._order = 0
 
     def push(self, site: Site, family: str, worth: float) -> None:
-        self._put(worth, None, None, site, family, worth)
+        self._put(worth, site, family, worth, None, 0)
 
     def _put(
-        self, score: float, edit: Edit | None, edits: Iterator[Edit] | None, site: Site, family: str, worth: float
+        self,
+        score: float,
+        site: Site,
+        family: str,
+        worth: float,
+        edits: list[tuple[float, Edit]] | None,
+        turn: int,
     ) -> None:
         self._order += 1
-        heapq.heappush(self._heap, (-score, self._order, edit, edits, site, family, worth))
+        heapq.heappush(self._heap, (-score, self._order, site, family, worth, edits, turn))
 
-    def __iter__(self) -> Iterator[tuple[Edit, Site, str, float]]:
+    def __iter__(self) -> Iterator[_Found]:
         while self._heap:
-            score, _, edit, edits, site, family, worth = heapq.heappop(self._heap)
+            score, _, site, family, worth, edits, turn = heapq.heappop(self._heap)
             if edits is None:
-                found = list(FAMILIES[family][0](self._src, site))
-                edits = iter(sorted(found, key=lambda edit: -self._natural(edit)))
-            if edit is not None:
-                yield edit, site, family, -score
-                worth *= _FADE
-            following = next(edits, None)
-            if following is not None:
-                self._put(min(worth * self._natural(following), worth), following, edits, site, family, worth)
+                found = [(self._natural(edit), edit) for edit in FAMILIES[family][0](self._src, site)]
+                edits, turn = sorted(found, key=lambda pair: -pair[0]), -1
+            else:
+                yield edits[turn][1], site, family, -score
+            turn += 1
+            if turn < len(edits):
+                self._put(
+                    worth * min(edits[turn][0], 1.0) / (1.0 + _FADE * turn), site, family, worth, edits, turn
+                )
 
     def _natural(self, edit: Edit) -> float:
         weight = edit.weight
@@ -249,7 +258,7 @@ class _Queue:
         first, old_end, new_end = changed(old, new)
         before = self._model.surprise(old, first, old_end, own)
         after = self._model.surprise(new, first, new_end, own)
-        return squashed(before, after, old_end - first, new_end - first)
+        return float(1.0 / (1.0 + 2.0 ** (_SURPRISE * (after - before))))
 
 
 def _suspicion(

@@ -87,6 +87,8 @@ def wrong_call(src: Source, site: Site) -> Iterator[Edit]:
                 for other in kin:
                     if other != own:
                         yield Edit(start, end, other, 0.9 if other in src.attributes or other in _ALIKE else 0.5)
+        for name in src.lacking.get(own, ()):
+            yield Edit(start, end, name, 0.5 + 0.5 * alike(own, name))
         seen: Counter[str] = Counter()
         for call in src.calls:
             if type(call.func) is type(func) and len(call.args) + len(call.keywords) == count:

@@ -52,6 +52,8 @@ def attributes(src: Source, site: Site) -> Iterator[Edit]:
         if not called:
             known = own if on_self else src.attributes
             end = src.span(node)[1]
+            for name in src.lacking.get(node.attr, ()):
+                yield Edit(end - len(node.attr), end, name, 0.5 + 0.5 * alike(node.attr, name))
             for rank, name in enumerate(_closest(node.attr, known)):
                 yield Edit(end - len(node.attr), end, name, (0.9 if on_self else 0.5) - 0.06 * rank)
             if scope.get(node.attr, 0.0) >= 1.0:
@@ -96,6 +98,8 @@ def returns(src: Source, site: Site) -> Iterator[Edit]:
         options.setdefault(name, 0.8)
     for rank, text in enumerate(("None", "True", "False", "[]", '""', "0", "{}", "()", "NotImplemented")):
         options.setdefault(text, 0.6 - 0.05 * rank)
+    for rank, text in enumerate(calls_of_near(src, site)):
+        options.setdefault(text, 0.5 / (1.0 + 0.05 * rank))
     if node.value is not None:
         start, end = src.span(node.value)
         if not isinstance(node.value, (ast.Tuple, ast.Constant, ast.Name)):
@@ -108,6 +112,24 @@ def returns(src: Source, site: Site) -> Iterator[Edit]:
     else:
         end = src.span(node)[1]
         yield from (Edit(end, end, f" {text}", weight) for text, weight in options.items())
+
+
+def calls_of_near(src: Source, site: Site) -> list[str]:
+    """Calls, with a name in scope, of the names that the function calls or takes for callable; a bounded number."""
+    assert site.function is not None
+    near = [name for name in src.near(site) if name not in {"self", "cls"}]
+    called: dict[str, None] = {}
+    for inner in src.inside(site.function):
+        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name):
+            if inner.func.id == "callable":
+                called.update((n.id, None) for n in inner.args if isinstance(n, ast.Name))
+            elif inner.func.id not in {"super", "isinstance", "print", "hasattr", "len", "getattr"}:
+                called.setdefault(inner.func.id)
+        elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+            text = src.one_line(inner.func)
+            if text and len(text) <= 30:
+                called.setdefault(text)
+    return [f"{one}({name})" for one in list(called)[:12] for name in near[:6] if name != one][:60]
 
 
 def donors(src: Source, site: Site) -> Iterator[Edit]:

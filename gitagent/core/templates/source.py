@@ -1,6 +1,7 @@
 """A Python source text with what the repair patterns ask of it: nodes, spans, names, and safe edits."""
 
 import ast
+import builtins
 import re
 import warnings
 from collections import Counter
@@ -94,6 +95,23 @@ class Source:
         self._insides: dict[ast.AST, list[ast.AST]] = {}
         self.conditions: dict[ast.AST, list[tuple[str, frozenset[str]]]] = {}
         self._stands_alone: dict[tuple[int, int], bool] = {}
+        # By an attribute that some object turned out not to have: those that objects of its type do have.
+        self.lacking: dict[str, list[str]] = {}
+
+    def told(self, message: str) -> None:
+        """Learn from a failure which attribute what type lacks, as far as the type is a plain one or of this file."""
+        for kind, lacking in re.findall(r"'(\w{1,60})' object has no attribute '(\w{1,60})'", message):
+            self.lacking[lacking] = self._available(kind)
+
+    def _available(self, kind: str) -> list[str]:
+        plain = getattr(builtins, kind, None)
+        if isinstance(plain, type):
+            return [name for name in dir(plain) if not name.startswith("_")]
+        for node in self.all_nodes:
+            if isinstance(node, ast.ClassDef) and node.name == kind:
+                own = set(self.own_attributes(node))
+                return sorted(own | {one.name for one in node.body if isinstance(one, Function)})
+        return []
 
     def inside(self, node: ast.AST) -> list[ast.AST]:
         """The node and everything in it, walked once."""

@@ -3,6 +3,7 @@
 import ast
 import builtins
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from gitagent.core.templates.source import Edit, Function, Site, Source, alike
@@ -354,13 +355,29 @@ def defaults(src: Source, site: Site) -> Iterator[Edit]:
                 lines = (f"if {argument.arg} is None:", f"{src.step}{argument.arg} = {own}")
                 fresh = "".join(indent + line + src.newline for line in lines)
                 yield Edit(start, at, "None" + src.text[end:at] + fresh, 1.0)
-        for rank, other in enumerate(("None", "True", "False", "0", "1", '""', "()", "-1")):
+        usual = ["None", "True", "False", "0", "1", '""', "()", "-1"]
+        for other in dict.fromkeys([*_given_elsewhere(src, argument.arg), *usual, *list(src.strings)[:20]]):
             if other != own:
-                yield src.replace(default, other, 0.4 - 0.03 * rank)
+                yield src.replace(default, other, 0.9 if other not in usual and other not in src.strings else 0.4)
     required = plain[: len(plain) - len(arguments.defaults)]
     if required and required[-1].arg not in {"self", "cls"}:
         end = src.span(required[-1])[1]
         yield from (Edit(end, end, f"={value}", 0.3) for value in ("None", "0", '""', "()", "False"))
+
+
+def _given_elsewhere(src: Source, name: str) -> list[str]:
+    """What a parameter or keyword of this name is elsewhere in the file, most often first."""
+    found: Counter[str] = Counter()
+    for node in src.all_nodes:
+        if isinstance(node, ast.keyword) and node.arg == name:
+            found[src.one_line(node.value) or ""] += 1
+        elif isinstance(node, ast.arguments):
+            plain = [*node.posonlyargs, *node.args]
+            given = list(zip(plain[len(plain) - len(node.defaults) :], node.defaults, strict=True))
+            for argument, default in [*given, *zip(node.kwonlyargs, node.kw_defaults, strict=True)]:
+                if argument.arg == name and default is not None:
+                    found[src.one_line(default) or ""] += 1
+    return [text for text, _ in found.most_common(8) if text and text != name]
 
 
 def initialised(src: Source, site: Site) -> Iterator[Edit]:
