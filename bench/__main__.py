@@ -12,8 +12,8 @@ from bench import commits, hooks, peers, repositories, runs, startup, tampering,
 from bench.diffs import __main__ as diffs
 
 PARTS = ("startup", "hooks", "runs", "commits", "throughput")
-# Made only when asked for by name: they fetch releases of packages, need a model, or take hours.
-ON_DEMAND = ("diffs", "local", "mutants", "tampering")
+# Made only when asked for by name: they fetch releases of packages, need a model, or take long.
+ON_DEMAND = ("diffs", "local", "mutants", "tampering", "index", "localize")
 
 
 def main() -> int:
@@ -56,6 +56,17 @@ def main() -> int:
         from bench import local  # needs what `pip install .[local]` brings
 
         local.main([])
+    if "localize" in wanted:
+        from bench.localize import __main__ as localize
+        from bench.localize import segments
+
+        localize.main([])
+        segments.main()
+    if "index" in wanted:
+        from bench import indexing
+
+        with tempfile.TemporaryDirectory(prefix="gitagent-bench-", ignore_cleanup_errors=True) as folder:
+            indexing.report(Path(folder), rounds=options.rounds)
     if not {"runs", "commits"} & set(wanted):
         return 0
     with tempfile.TemporaryDirectory(prefix="gitagent-bench-", ignore_cleanup_errors=True) as folder:

@@ -74,7 +74,7 @@ class LocalizerPlanner:
                     excerpt=excerpt,
                     instruction=instruction,
                     answer_tokens=self._answer_tokens,
-                    notes=(*failing, *said, *_surroundings(path, text, first, excerpt, read)),
+                    notes=(*failing, *said, *surroundings(path, text, first, excerpt, read)),
                     suspects=inside or suspects,
                     priority=min(len(tasks) + 1, 9),
                 )
@@ -222,7 +222,7 @@ class ChatPlanner:
                 excerpt=excerpt,
                 instruction=step.instruction,
                 answer_tokens=answer_tokens if not step.new else window // 3,
-                notes=(*failing, *_surroundings(step.path, text, first, excerpt, read)),
+                notes=(*failing, *surroundings(step.path, text, first, excerpt, read)),
                 suspects=tuple(
                     item for item in findings.suspects if item.path == step.path and first <= item.line <= last
                 ),
@@ -320,7 +320,7 @@ def _failing(findings: Findings, read: Read) -> tuple[Note, ...]:
     return tuple(notes)
 
 
-def _surroundings(path: str, text: str, first: int, excerpt: str, read: Read) -> tuple[Note, ...]:
+def surroundings(path: str, text: str, first: int, excerpt: str, read: Read) -> tuple[Note, ...]:
     """The headers of what the excerpt calls: in its own file, and where it imports from."""
     if not excerpt:
         return ()

@@ -6,7 +6,7 @@ A grammar is loaded when its first file is read. Broken code is read as far as i
 import os
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -217,8 +217,9 @@ def spans(path: str, text: str) -> tuple[Span, ...] | None:
     )
 
 
+@lru_cache(maxsize=1)
 def tree_of(language: str, source: bytes) -> Any:
-    """The syntax tree of a text in one of LANGUAGES."""
+    """The syntax tree of a text in one of LANGUAGES; the last one is kept, as it is often asked for twice."""
     return _parser(language).parse(source)
 
 

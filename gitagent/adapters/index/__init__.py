@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 from gitagent.adapters.git import GitRepository
@@ -222,7 +223,12 @@ def _span(path: str, one: passages.Passage) -> Span:
 
 
 def _factors(evidence: features.Evidence) -> Mapping[str, float]:
-    return {path: kinds.factor(path, testing.is_test_path(path)) for path in evidence.rows}
+    return {path: _factor(path) for path in evidence.rows}
+
+
+@lru_cache(maxsize=100_000)
+def _factor(path: str) -> float:
+    return kinds.factor(path, testing.is_test_path(path))
 
 
 def _best(scores: Mapping[str, float]) -> list[str]:

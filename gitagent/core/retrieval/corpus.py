@@ -2,11 +2,11 @@
 
 import math
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from gitagent.core.retrieval.words import terms
+from gitagent.core.retrieval.words import may_have, terms
 
 Entries: TypeAlias = "array[int]"
 NUMBER = 0xFFFFFFFF
@@ -27,7 +27,6 @@ class Corpus:
     numbers: Mapping[str, int]
     lengths: Mapping[int, tuple[int, int, int]]
     postings: Mapping[str, Entries]
-    path_terms: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def idf(self, found: int) -> float:
         """How much a term says that `found` documents have."""
@@ -93,7 +92,10 @@ def by_names(corpus: Corpus, names: Mapping[str, float]) -> dict[int, tuple[floa
 def by_paths(paths: Collection[str], asked: Mapping[str, float]) -> dict[str, float]:
     """How well paths fit the asked terms, by path; the file's own name counts twice."""
     holding: dict[str, list[str]] = {}
+    may_hold = may_have(asked)
     for path in paths:
+        if not may_hold.search(path.lower()):
+            continue
         for term in set(terms(path)):
             if term in asked:
                 holding.setdefault(term, []).append(path)

@@ -118,7 +118,7 @@ def at_first(corpus: Corpus, asked: Asked) -> Evidence:
 def mentioned(asked: Asked, paths: Sequence[str]) -> dict[str, float]:
     """Files the request names by path, by file name or as a module; a name that several have is worth less."""
     tails: dict[str, list[str]] = {}
-    for path in paths:
+    for path in paths if asked.paths or asked.modules else ():
         parts = path.split("/")
         for first in range(len(parts)):
             tails.setdefault("/".join(parts[first:]).lower(), []).append(path)
@@ -147,7 +147,7 @@ def mentioned(asked: Asked, paths: Sequence[str]) -> dict[str, float]:
 def in_frames(asked: Asked, paths: Sequence[str]) -> dict[str, float]:
     """Files the request's tracebacks go through, the deepest most."""
     by_name: dict[str, list[str]] = {}
-    for path in paths:
+    for path in paths if asked.frames else ():
         by_name.setdefault(path.rpartition("/")[2], []).append(path)
     found: dict[str, float] = {}
     worth = 1.0

@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gitagent.core.retrieval.words import IDENTIFIER, terms_of
+from gitagent.core.retrieval.words import IDENTIFIER, may_have, terms_of
 from gitagent.core.texts import lines_of
 from gitagent.records import Definition
 
 MEAN_TERMS = 80
+CHARACTERS_OF_ONE = 9
+"""Characters of code for each word, blanks and signs included."""
+
 MOST_LINES = 40_000
 _K1, _B = 1.2, 0.6
 _KINDS = "function method class struct union enum interface trait impl module type macro"
@@ -43,13 +46,15 @@ def passages(
         for line in range(one.first_line, min(one.last_line, len(lines)) + 1):
             owner[line] = place
     counts: dict[int, dict[str, int]] = {}
-    lengths: dict[int, int] = {}
+    lengths: dict[int, float] = {}
     hits: dict[str, tuple[str, ...]] = {}
+    may_hold = may_have(asked)
     for number, written in enumerate(lines, 1):
-        found = IDENTIFIER.findall(written)
         place = owner[number]
-        lengths[place] = lengths.get(place, 0) + len(found)
-        for word in found:
+        lengths[place] = lengths.get(place, 0.0) + len(written) / CHARACTERS_OF_ONE
+        if not may_hold.search(written.lower()):
+            continue
+        for word in IDENTIFIER.findall(written):
             own = hits.get(word)
             if own is None:
                 own = hits[word] = tuple(term for term in terms_of(word) if term in asked)

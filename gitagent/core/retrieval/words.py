@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 LONGEST = 64
@@ -74,3 +75,16 @@ def stem(word: str) -> str:
 def terms(text: str) -> list[str]:
     """All terms of a text in their order."""
     return [term for word in IDENTIFIER.findall(text) for term in terms_of(word)]
+
+
+def may_have(asked: Iterable[str]) -> re.Pattern[str]:
+    """A pattern for lower-case text: where it is not found, none of the terms is; a quick first look."""
+    return _may_have(frozenset(term[:2] if term[2:3] == "y" else term[:3] for term in asked))
+
+
+@lru_cache(maxsize=8)
+def _may_have(beginnings: frozenset[str]) -> re.Pattern[str]:
+    # A term's first three letters stand in whatever it was made from; a shorter term stands there whole. Parts of
+    # a name that a sign divides are joined in a term, so the sign may stand between the letters.
+    parts = sorted("_*".join(map(re.escape, one)) for one in beginnings)
+    return re.compile("|".join(parts) or r"(?!)")

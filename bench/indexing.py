@@ -1,0 +1,102 @@
+"""How long the index takes: a repository of thousands of published source files, cold, after a change, and warm."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench import repositories
+from bench.localize import releases
+from bench.localize.__main__ import CACHE
+from bench.measuring import Measured, measure, median, table
+from bench.repositories import git
+from gitagent.adapters.git import GitRepository
+from gitagent.adapters.index import CodeIndex
+
+FILES = 5_000
+CHANGED = 10
+REQUEST = "Redirects drop the fragment of the URL when the session rebuilds the request, since parse_url loses it"
+
+
+def published(cache: Path) -> Iterator[tuple[str, bytes]]:
+    """Source files of the newest releases in the manifest, package by package, the largest packages first."""
+    manifest = json.loads(releases.MANIFEST.read_text())
+    found = {}
+    for package, known in manifest.items():
+        archive = releases.wheel(package, max(known["wheels"], key=releases.key), cache)
+        if archive is not None:
+            found[package] = releases.sources(archive)
+    for package in sorted(found, key=lambda name: -len(found[name])):
+        for path, data in sorted(found[package].items()):
+            yield f"{package}/{path}", data
+
+
+def made(directory: Path, files: int, cache: Path) -> int:
+    """A repository of so many published source files, filled up with generated ones; its size in bytes."""
+    repositories.generate(directory, 20, bugs=2)
+    size = 0
+    for number, (path, data) in enumerate(published(cache)):
+        if number == files:
+            break
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        size += len(data)
+    git(directory, "add", "-A")
+    git(directory, "commit", "-qm", "published sources")
+    return size
+
+
+def _localize(directory: Path) -> Measured:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    command = [sys.executable, "-m", "gitagent", "localize", "--repo", str(directory), "--json", REQUEST]
+    return measure(command, env=environment)
+
+
+def report(work: Path, *, rounds: int, cache: Path = CACHE) -> None:
+    """Cold once, then changes and questions in turn, each a process of its own and the index alone."""
+    directory = work / "indexed"
+    size = made(directory, FILES, cache)
+    count = len(git(directory, "ls-files").split("\n"))
+    cold = _localize(directory)
+    index_bytes = (directory / ".git/gitagent/index.sqlite").stat().st_size
+    updates, warm, changed = [], [], []
+    for turn in range(rounds):
+        files = sorted(directory.rglob("*.py"))[turn * CHANGED : (turn + 1) * CHANGED]
+        for file in files:
+            file.write_bytes(file.read_bytes() + f"\n\ndef added_{turn}():\n    return {turn}\n".encode())
+        git(directory, "commit", "-qam", f"change {turn}")
+        changed.append(_localize(directory).seconds)
+        warm.append(_localize(directory).seconds)
+        updates.append(_update_seconds(directory, turn))
+    table(
+        f"The index of {count:,} files, {size / 1e6:.0f} MB of source:",
+        ("", "time", "aim"),
+        (
+            ("cold: index and `gitagent localize`, whole process", f"{cold.seconds:.2f} s", "15 s"),
+            (f"{CHANGED} files changed: update of the index", f"{median(updates):.2f} s", "0.3 s"),
+            (f"{CHANGED} files changed: `gitagent localize`, whole process", f"{median(changed):.2f} s", ""),
+            ("nothing changed: `gitagent localize`, whole process", f"{median(warm):.2f} s", "0.5 s"),
+        ),
+        notes=(
+            f"The index takes {index_bytes / 1e6:.0f} MB on disk, and cold the process {cold.peak_bytes / 1e6:.0f} MB "
+            "of memory at most.",
+        ),
+    )
+
+
+def _update_seconds(directory: Path, turn: int) -> float:
+    """How long it takes to bring an open index up to ten more changed files."""
+    import time
+
+    index = CodeIndex(GitRepository(str(directory)))
+    index.update(GitRepository(str(directory)).head().oid)
+    for file in sorted(directory.rglob("*.py"))[turn * CHANGED : (turn + 1) * CHANGED]:
+        file.write_bytes(file.read_bytes() + f"\n\ndef again_{turn}():\n    return {turn}\n".encode())
+    git(directory, "commit", "-qam", f"change {turn} again")
+    began = time.monotonic()
+    assert index.update(GitRepository(str(directory)).head().oid) == CHANGED
+    seconds = time.monotonic() - began
+    index.close()
+    return seconds
