@@ -1,10 +1,16 @@
 """Candidates tried by giving live functions new code, and when that is not believed."""
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from tests.proofs import candidate
+from gitagent.adapters.unsandboxed import UnsandboxedSandbox
+from gitagent.proving import try_candidates
+from gitagent.records import SandboxLimits
+from tests.adapters.sandboxing import tree
+from tests.proofs import candidate, command_of, lean_python
 from tests.test_trying import ADD, CALC, RED, adding, tried
 
 SHOP = {
@@ -128,3 +134,19 @@ def test_many_candidates_are_few_messages() -> None:
     assert [trial.state for trial in trials].count("passed") == 1 and trials[-1].state == "passed"
     assert len(recorded.argvs) == 2
     assert ADD.format("a - b") == CALC["calc.py"]
+
+
+def test_an_environment_that_was_never_compiled_is_compiled_once(tmp_path: Path) -> None:
+    compiled = Path(lean_python(copied=True)).parent.parent
+    bare = tmp_path / "bare"
+    shutil.copytree(compiled, bare, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    with UnsandboxedSandbox(str(bare / "bin" / "python3")).open(tree(dict(CALC)), SandboxLimits()) as opened:
+        trials = try_candidates(
+            opened, command_of(CALC), red=RED, candidates=adding("a * b", "a + b"), originals=CALC.get
+        )
+        assert [trial.state for trial in trials] == ["failed", "passed"]
+        kept = opened.run(
+            ["sh", "-c", 'find "$TMPDIR" -path "*gitagent-bytecode*_pytest/main*"'], timeout_seconds=20
+        )
+    assert kept.output.count("\n") == 1
+    assert not list(bare.rglob("__pycache__"))

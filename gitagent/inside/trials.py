@@ -42,7 +42,7 @@ from gitagent.inside.children import KEPT, adopt_strays, ending, kill, make_quie
 from gitagent.inside.edits import edited
 from gitagent.inside.files import ROOT, Tree, heal, listed
 from gitagent.inside.warm import serve
-from gitagent.inside.warming import import_all, loaded, warm_pytest
+from gitagent.inside.warming import import_all, keep_bytecode, loaded, warm_pytest
 
 TOLD_BYTES = 256 * 1024
 FLOOR_SECONDS = 1.5
@@ -369,6 +369,7 @@ def main() -> None:
         os.dup2(null, number)
     del sys.path[0]
     adopt_strays()
+    keep_bytecode(job["bytecode"])
     warm_pytest()
     if job["cwd_first"]:
         sys.path.insert(0, ROOT)

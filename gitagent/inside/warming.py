@@ -87,6 +87,19 @@ def warm_pytest() -> None:
                 del sys.modules[name]
 
 
+def keep_bytecode(folder: str) -> None:
+    """Keep what is compiled for the next process, where the environment never was: each would compile it again."""
+    from importlib import util
+
+    try:
+        spec = util.find_spec("_pytest")
+        compiled = util.cache_from_source(spec.origin) if spec and spec.origin else ""
+    except (ImportError, ValueError, NotImplementedError):
+        return
+    if compiled and not os.path.exists(compiled):
+        sys.pycache_prefix, sys.dont_write_bytecode = folder, False
+
+
 def import_all(names: list[str]) -> None:
     """Import what the tests need besides the project itself."""
     for name in names:
