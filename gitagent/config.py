@@ -36,6 +36,7 @@ class RunConfig:
     tokens: int = _setting(200_000, "tokens one run may send and receive, all models together")
     candidates: int = _setting(2_000, "candidate diffs one run may try")
     attempts: int = _setting(3, "times a worker is asked again after a refusal or a failed verdict")
+    test_first: bool = _setting(True, "where no test fails, write one that does before anything is mended")
     minimal: bool = _setting(True, "take out of a model's change what the red tests do not need")
     diff_lines: int = _setting(400, "added and removed lines a proposal may have")
 

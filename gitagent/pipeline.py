@@ -4,12 +4,22 @@ Knows core and ports alone. Whatever a stranger wrote (request, files, replies, 
 """
 
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from typing import Literal
 
-from gitagent import attesting, certifying, finding, guarding, saving, searching, solving
+from gitagent import attesting, certifying, finding, guarding, saving, searching, solving, testfirst
 from gitagent.core import intake, messages, testing
 from gitagent.errors import GitagentError, RepositoryError
-from gitagent.events import Located, Noted, PullRequestReady, RunFailed, RunFinished, RunStarted, StepStarted
+from gitagent.events import (
+    Committed,
+    Located,
+    Noted,
+    PullRequestReady,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepStarted,
+)
 from gitagent.ports import Ports, Scratch, Workspace
 from gitagent.progress import Options, Progress
 from gitagent.records import PullRequest, Report, Request, TestCommand
@@ -33,6 +43,7 @@ def pursue(request: Request, ports: Ports, options: Options) -> Report:
 class _Run:
     def __init__(self, request: Request, ports: Ports, options: Options) -> None:
         self.request, self.ports, self.options = request, ports, options
+        self.asked = request
         # A dry run must not meet, nor move, the branch of an earlier run of the same request.
         self.branch = intake.branch_of(request) + (f"-dry-run-{options.run}" if options.dry_run else "")
         self.budget = searching.Budget(options.limits)
@@ -154,6 +165,9 @@ class _Run:
         if not self.request.tests:
             certifier.suite = base_run
         red = finding.red_tests(self.request, base_run)
+        if not red and self._test_first(scratch, command):
+            with self.workspaces.fresh() as renewed:
+                return self._within(renewed, scratch, command)
         self.progress.red = tuple(result.id for result in red)
         self.workspaces.prepare()  # for the certificate; there is time while tests run and models think
         self.emit(StepStarted(step="locate", detail=f"{len(red)} red tests"))
@@ -204,6 +218,37 @@ class _Run:
             solver.in_steps()
         return stopped
 
+    def _test_first(self, scratch: Scratch, command: TestCommand) -> bool:
+        """Commit a test that fails because of what is asked, and go on from there; whether there is one."""
+        wanted = self.options.test_first and not self.request.tests and not self.progress.first
+        if not wanted or not testfirst.worth_it(self.ports.workers, self.request.text):
+            return False
+        proposer = testfirst.TestFirst(
+            request=self.request,
+            ports=self.ports,
+            tree=self.tree,
+            command=command,
+            workspaces=self.workspaces,
+            budget=self.budget,
+            limits=self.options.sandbox_limits,
+        )
+        found = proposer.found()
+        if found is None:
+            return False
+        task, candidate = found
+        verdict = "fails on base, as asked"
+        message = messages.commit_message(self.request, task, candidate, run=self.options.run, verdict=verdict)
+        commit = scratch.commit(candidate.texts, message)
+        self.progress.first = ((commit, candidate),)
+        subject = message.partition("\n")[0]
+        self.emit(
+            Committed(task=task.id, branch=self.branch, oid=commit.oid, subject=subject, diff=candidate.diff.text)
+        )
+        self.request = replace(self.request, base=commit.oid)
+        self.tree = Tree(self.ports.repository, commit.oid)
+        self.workspaces.renew()
+        return True
+
     def _open(self) -> AbstractContextManager[Workspace]:
         """A sandbox holding the base tree."""
         return self.ports.sandbox.open(
@@ -238,7 +283,7 @@ class _Run:
             run=self.options.run,
             request=self.request,
             plan=done.plan,
-            changes=done.changes,
+            changes=[*done.first, *done.changes],
             verdict=done.verdict,
             ledger=self.budget.ledger,
             limits=self.options.limits,
@@ -253,7 +298,7 @@ class _Run:
                 body=body,
                 branch=self.branch,
                 base_branch=self.options.base_branch,
-                base=self.request.base,
+                base=self.asked.base,
                 tip=tip.oid,
                 key=self.request.key,
             )
@@ -267,10 +312,10 @@ class _Run:
         return Report(
             run=self.options.run,
             state=state,
-            request=self.request,
+            request=self.asked,
             reason=reason,
             plan=self.progress.plan,
-            commits=tuple(commit for commit, _ in self.progress.changes),
+            commits=tuple(commit for commit, _ in (*self.progress.first, *self.progress.changes)),
             verdict=self.progress.verdict,
             pull=self.progress.pull,
             ledger=self.budget.ledger,

@@ -22,17 +22,20 @@ class Options:
     again: bool = False
     allow_test_changes: bool = False
     minimal: bool = True
+    test_first: bool = True
 
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
     """What a run has so far; `saved` is called whenever something worth keeping was added.
 
+    `first` is the commit of a failing test that the work is based on, if one had to be written.
     `red` are the tests to be mended, `still_red` those that its commits leave red. `unfinished` has a line for
     each task that came to nothing, by task id; `left_out` has the other things that were not done.
     """
 
     saved: Callable[[], None]
+    first: tuple[tuple[Commit, Candidate], ...] = ()
     changes: list[tuple[Commit, Candidate]] = field(default_factory=list)
     plan: Plan | None = None
     verdict: Verdict | None = None

@@ -33,11 +33,15 @@ class Workspaces:
         finally:
             self._endings.append(spare.end())
 
-    def close(self) -> None:
-        """Take down what was made ready in vain, and wait until all are gone."""
+    def renew(self) -> None:
+        """Let go of what was made ready: from now on they hold another tree."""
         if self._spare is not None:
             self._endings.append(self._spare.end())
             self._spare = None
+
+    def close(self) -> None:
+        """Take down what was made ready in vain, and wait until all are gone."""
+        self.renew()
         for ending in self._endings:
             ending.join()
         self._endings = []

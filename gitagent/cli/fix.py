@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 @click.option("--dollars", type=click.FloatRange(min=0), help="Money the run may spend.")
 @click.option("--tokens", type=click.IntRange(min=1), help="Tokens the run may use.")
 @click.option("--max-candidates", type=click.IntRange(min=1), help="Candidates the run may try.")
+@click.option("--test-first/--no-test-first", default=None,
+              help="Where no test fails, write one that does before mending.  [default: on]")  # fmt: skip
 @click.option("--allow-test-changes", is_flag=True,
               help="Let answers change existing tests, CI and lock files, in commits of their own.")  # fmt: skip
 @click.option("--again", is_flag=True, help="Start the request's branch anew; the old one is kept aside.")
@@ -65,6 +67,7 @@ def fix_command(
     dollars: float | None,
     tokens: int | None,
     max_candidates: int | None,
+    test_first: bool | None,
     allow_test_changes: bool,
     again: bool,
     dry_run: bool,
@@ -106,6 +109,7 @@ def fix_command(
         "sandbox.image": image,
         "sandbox.python": python,
         "tests.command": test_command,
+        "run.test_first": test_first,
         "tests.allow_changes": allow_test_changes or None,
     }
     config = building.config_for(repository, flags)
@@ -159,6 +163,7 @@ def fix_command(
                 again=again,
                 allow_test_changes=config.tests.allow_changes,
                 minimal=config.run.minimal,
+                test_first=config.run.test_first,
             ),
         )
     if report.state == "interrupted":
