@@ -82,6 +82,7 @@ class TemplatesConfig:
 
     enabled: bool = _setting(True, "try repair patterns before any model")
     candidates: int = _setting(400, "candidates tried before a model is asked, where one is set up")
+    judge: bool = _setting(False, "let the local model, loaded for it, put the best candidates in order")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from gitagent.ports import Forge, Index, Model, Planner, Ports, Sandbox, Worker
 from gitagent.records import Candidate, Findings, MicroTask, Place, Plan, Request, Spending
 
 if TYPE_CHECKING:
+    from gitagent.adapters.llama import LlamaWorker
     from gitagent.adapters.openai_server import OpenAIServer
 
 # Importing it would take a while where it is not compiled.
@@ -91,10 +92,12 @@ def ports_for(repository: GitRepository, config: Config, stream: Stream, forge: 
     workers: list[LaterWorker] = []
     planners = [LaterPlanner("localizer", lambda: _localizer(config))]
     preloads: list[Later[Any]] = []
+    local = Later("local model", lambda: _local(config, stream)) if config.local.model else None
     if config.templates.enabled:
-        workers.append(LaterWorker("templates", _templates))
-    if config.local.model:
-        workers.append(LaterWorker("local", lambda: _local(config, stream)))
+        judge = local if config.templates.judge else None
+        workers.append(LaterWorker("templates", lambda: _templates(judge)))
+    if local is not None:
+        workers.append(LaterWorker("local", local.made))
     if config.run.mode == "api":
         server = api_model(config)
         preloads.append(Later("openai", server.preload))  # its import takes half a second
@@ -185,10 +188,12 @@ def _index(repository: GitRepository) -> Index:
     return CodeIndex(repository)
 
 
-def _templates() -> Worker:
+def _templates(judge: "Later[LlamaWorker] | None") -> Worker:
     from gitagent.adapters.templates import TemplatesWorker
 
-    return TemplatesWorker()
+    if judge is None:
+        return TemplatesWorker()
+    return TemplatesWorker(judge=lambda before, texts: judge.made().model.log_probabilities(before, texts))
 
 
 def _localizer(config: Config) -> Planner:
@@ -197,7 +202,7 @@ def _localizer(config: Config) -> Planner:
     return LocalizerPlanner(window=config.local.window)
 
 
-def _local(config: Config, stream: Stream) -> Worker:
+def _local(config: Config, stream: Stream) -> "LlamaWorker":
     from gitagent.adapters.llama import LlamaWorker
 
     local = config.local

@@ -16,6 +16,7 @@ from gitagent.adapters.llama import LlamaModel, LlamaWorker
 from gitagent.adapters.llama.decoding import draw
 from gitagent.adapters.llama.engine import resident_bytes
 from gitagent.adapters.llama.resident import fastest_threads, release
+from gitagent.adapters.templates import TemplatesWorker
 from gitagent.core.grammar import Bounds
 from gitagent.errors import DiffError, ModelError
 from gitagent.events import Event, ModelReplied, PromptBuilt, StepStarted
@@ -311,3 +312,15 @@ def test_drawing_takes_only_allowed_tokens_and_tells_their_share() -> None:
         assert all(draw(logits, mask, 1.0, random)[0] in allowed for _ in range(20))
     with pytest.raises(ModelError, match="allows no token"):
         draw(logits, np.zeros(32, np.int32), 0.0, random)
+
+
+def test_a_model_puts_what_the_templates_propose_in_order(model_path: str) -> None:
+    model = LlamaModel(model_path, window=1024, threads=1, parallel=8)
+    text = "def least(a, b):\n    if a < b:\n        return b\n    return a\n"
+    task = MicroTask(id="t", path="m.py", first_line=1, excerpt=text, instruction="", answer_tokens=0)
+    plain = [one.diff for one in TemplatesWorker().candidates(task, text, limit=200)]
+    worker = TemplatesWorker(judge=model.log_probabilities)
+    judged = [one.diff for one in worker.candidates(task, text, limit=200)]
+    assert judged[:64] != plain[:64]
+    assert {one.text for one in judged[:64]} == {one.text for one in plain[:64]}
+    assert judged[64:] == plain[64:]

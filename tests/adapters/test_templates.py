@@ -1,10 +1,12 @@
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from gitagent.adapters.templates import TemplatesWorker
 from gitagent.core import diffs
+from gitagent.errors import ModelError
 from gitagent.records import MicroTask, Note, Suspect
 
 TEXT = (
@@ -71,3 +73,31 @@ def test_what_is_no_python_in_utf8_gets_no_candidates(path: str, text: str) -> N
 def test_the_limit_holds() -> None:
     assert list(TemplatesWorker().candidates(task_for(TEXT, 1, 24), TEXT, limit=0)) == []
     assert len(list(TemplatesWorker().candidates(task_for(TEXT, 1, 24), TEXT, limit=3))) == 3
+
+
+def test_a_judge_puts_the_best_candidates_in_another_order_and_loses_none() -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    def judge(before: str, texts: Sequence[str]) -> list[float]:
+        asked.append((before, list(texts)))
+        return [0.0 if "a >= b" in text else -30.0 if "a < b:" in text else -60.0 for text in texts]
+
+    task = task_for(TEXT, 21, 24)
+    plain = list(TemplatesWorker().candidates(task, TEXT, limit=300))
+    judged = list(TemplatesWorker(judge=judge).candidates(task, TEXT, limit=300))
+    places = [["a >= b" in str(one.texts["m.py"]) for one in found].index(True) for found in (judged, plain)]
+    assert places[0] < places[1]
+    assert {one.diff.text for one in judged} == {one.diff.text for one in plain}
+    assert [one.score for one in judged] == [one.score for one in plain]
+    texts = next(texts for before, texts in asked if before.endswith("def f(a, b):\n"))
+    assert texts[0] == "    if a < b:\n        return a\n"
+    assert len(texts) > 5
+
+
+def test_a_judge_that_cannot_tell_changes_nothing() -> None:
+    def judge(before: str, texts: Sequence[str]) -> list[float]:
+        raise ModelError("the window has 16")
+
+    plain = list(TemplatesWorker().candidates(task_for(TEXT, 21, 24), TEXT, limit=99))
+    judged = list(TemplatesWorker(judge=judge).candidates(task_for(TEXT, 21, 24), TEXT, limit=99))
+    assert [one.diff for one in judged] == [one.diff for one in plain]
