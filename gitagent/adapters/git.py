@@ -56,6 +56,16 @@ class GitRepository:
         with refusals(f"branch {name} cannot be read"):
             return f"refs/heads/{name}" in self.git.references
 
+    def tip_of(self, ref: str) -> str:
+        """The commit a full ref name stands on, "" if there is none."""
+        with refusals(f"{ref} cannot be read"):
+            return _tip_of(self.git, ref) or ""
+
+    def refs(self, prefix: str) -> list[str]:
+        """The full names of refs that begin so, sorted."""
+        with refusals(f"{prefix} cannot be listed"):
+            return sorted(ref for ref in self.git.references if ref.startswith(prefix))
+
     def settings_text(self, name: str) -> str | None:
         """A settings file at the root as UTF-8: of the working copy, in a bare repository of HEAD's commit."""
         if self.git.is_bare:

@@ -1,11 +1,15 @@
 """`gitagent init`, `gitagent config` and `gitagent completion`."""
 
 import os
+import re
 from pathlib import Path
 
 import click
 
+from gitagent import __version__
 from gitagent.errors import RequestError
+
+ACTION = f"gitagent/gitagent@v{__version__}"
 
 
 @click.command("config")
@@ -40,23 +44,48 @@ def config_command(repo: str, as_json: bool) -> None:
 @click.command("init")
 @click.option("--repo", default=".", type=click.Path(), show_default=True, help="The repository.")
 @click.option("--print", "print_only", is_flag=True, help="Print the file instead of writing it.")
-def init_command(repo: str, print_only: bool) -> None:
-    """Write `.gitagent.toml` with every setting at its default, commented out."""
+@click.option("--github", is_flag=True, help="Write the GitHub workflow instead (docs/action.md).")
+@click.option("--label", default="gitagent", show_default=True, help="With --github: the label that asks.")
+@click.option("--action", default=ACTION, show_default=True, metavar="OWNER/NAME@REF",
+              help="With --github: where the action is taken from; a commit's oid pins it.")  # fmt: skip
+def init_command(repo: str, print_only: bool, github: bool, label: str, action: str) -> None:
+    """Write `.gitagent.toml` with every setting at its default, commented out; or the GitHub workflow."""
     from gitagent.adapters.git import GitRepository
 
-    text = example()
+    name = ".github/workflows/gitagent.yml" if github else ".gitagent.toml"
+    text = workflow(label, action) if github else example()
     if print_only:
         click.echo(text, nl=False)
         return
-    path = Path(GitRepository(repo).directory) / ".gitagent.toml"
+    path = Path(GitRepository(repo).directory) / name
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         raise RequestError(f"{path} is there already. It was not touched.", hint="gitagent config") from None
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error.strerror}. Nothing was written.") from error
-    click.echo(f"wrote {path}; see what is in force with: gitagent config")
+    if github:
+        click.echo(f"wrote {path}; commit it, make the label {label!r}, and put it on an issue")
+    else:
+        click.echo(f"wrote {path}; see what is in force with: gitagent config")
+
+
+def workflow(label: str, action: str) -> str:
+    """The workflow with this label, taking the action from there. Raises RequestError if either cannot be written."""
+    if not re.fullmatch(r"[\w][\w .:/+-]{0,49}", label):
+        raise RequestError(
+            f"the label {label!r} cannot stand in a workflow, expected letters, digits, spaces and . : / + -. "
+            "Nothing was written."
+        )
+    if not re.fullmatch(r"\./|[\w.-]+/[\w./-]+@[\w./-]+", action):
+        raise RequestError(
+            f"{action!r} is no action, expected OWNER/NAME@REF. Nothing was written.",
+            hint=f"gitagent init --github --action {ACTION}",
+        )
+    text = (Path(__file__).parent / "workflow.yml").read_text(encoding="utf-8")
+    return text.replace("LABEL", label).replace("ACTION", action)
 
 
 def example() -> str:

@@ -33,12 +33,36 @@ _HIDDEN = dict.fromkeys(
     ]
 )
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+# What stands in for a picture, and what shows only under the pointer.
+_IMAGE = re.compile(r"!\[(?!\])[^\]\n]*\]\(([^\s)]*)[^)\n]*\)")
+_ATTRIBUTE = re.compile(
+    r"\b(?:alt|title|aria-label|data-[\w-]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')(?=[^<>]*>)", re.IGNORECASE
+)
+
+
+def hidden(text: str) -> list[str]:
+    """What `clean` takes out because a human would not see it, in words for a report; [] if nothing."""
+    found = []
+    invisible = sum(1 for letter in text if ord(letter) in _HIDDEN)
+    if invisible:
+        found.append(f"{invisible} invisible character{'s' if invisible > 1 else ''}")
+    text = text.translate(_HIDDEN)
+    for what, pattern in (
+        ("HTML comment", _COMMENT),
+        ("image description", _IMAGE),
+        ("HTML attribute", _ATTRIBUTE),
+    ):
+        count = len(pattern.findall(text))
+        if count:
+            found.append(f"{count} {what}{'s' if count > 1 else ''}")
+    return found
 
 
 def clean(text: str) -> str:
-    """The text a human would see: hidden characters, control characters and HTML comments taken out."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _COMMENT.sub("", text).translate(_HIDDEN)
+    """The text a human would see: what is hidden in it (see `hidden`) and control characters are taken out."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_HIDDEN)
+    text = _COMMENT.sub("", text)
+    text = _ATTRIBUTE.sub("", _IMAGE.sub(r"![](\1)", text))
     text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs", "Co"))
     return re.sub(r"\n{4,}", "\n\n\n", text).strip()
 
