@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.memory import memory, tight
 from bench.speculation import speculation
 from gitagent.adapters.llama.decoding import Sampler, draw
 from gitagent.adapters.llama.engine import Engine
@@ -380,41 +381,14 @@ def guesses(work: Path, _: int) -> None:
         engine.close()
 
 
-def memory(work: Path, _: int) -> None:
-    """Resident memory beyond the mapped weights, and whether it is given back."""
-    path = model(work, "qwen2", **LARGE)
-    script = (
-        "import sys\n"
-        "from gitagent.adapters.llama.engine import Engine, resident_bytes\n"
-        "before = resident_bytes()\n"
-        f"engine = Engine({path!r}, window=4096, cells=4096 + {SPARE}, parallel=8, threads=1)\n"
-        "engine.feed([(0, 0, list(range(1000, 1600)))])\n"
-        "engine.share(range(1, 9))\n"
-        "engine.feed([(s, 600, [5]) for s in range(1, 9)])\n"
-        "used = resident_bytes()\n"
-        "engine.tokenizer\n"
-        "with_tokenizer = resident_bytes()\n"
-        "engine.close()\n"
-        "import gc; gc.collect()\n"
-        "print(before, used, with_tokenizer, resident_bytes())\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    before, used, with_tokenizer, after = (int(part) / 1e6 for part in done.stdout.split()[-4:])
-    print(f"\n## Memory at a window of 4096 and 8 sequences ({os.path.getsize(path) / 1e9:.2f} GB of weights)\n")
-    print("| | anonymous memory |\n|---|---|")
-    print(f"| before loading | {before:.0f} MB |")
-    print(f"| model, cache and buffers | +{used - before:.0f} MB |")
-    print(f"| and the grammar's tokenizer | +{with_tokenizer - before:.0f} MB |")
-    print(f"| after closing it | +{after - before:.0f} MB |", flush=True)
-
-
 PARTS: dict[str, Callable[[Path, int], None]] = {
     "apply": applying,
     "hunk": hunk,
     "masks": masks,
     "parallel": parallel,
     "guesses": guesses,
-    "memory": memory,
+    "memory": lambda work, _: memory(model(work, "qwen2", **LARGE)),
+    "tight": lambda work, _: tight(model(work, "qwen2", **LARGE)),
 }
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from gitagent.adapters.llama.header import Header
 
-BUFFERS = 160 * 1024**2
-"""Room for llama.cpp's own buffers and the grammar's tokenizer, at a batch of 512 tokens; measured."""
+BUFFERS = 240 * 1024**2
+"""Room for llama.cpp's own buffers, the cells of answers sampled together and the grammar's tokenizer; measured with
+a vocabulary of 152 thousand."""
 
 SIZES = ((0.5, "0.5B"), (1.5, "1.5B"), (3.0, "3B"), (7.0, "7B"), (14.0, "14B"), (32.0, "32B"))
 """Billions of parameters of the usual coding models."""
