@@ -26,6 +26,7 @@ class Hub(http.server.ThreadingHTTPServer):
         self.content = content
         self.etag = hashlib.sha256(content).hexdigest()
         self.stop_after = len(content)
+        self.claimed = 0
         self.ranges: list[str] = []
         self.status = 0
         self.redirect = True
@@ -57,7 +58,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
             self.send_error(416)
             return
         self.send_response(206 if asked else 200)
-        self.send_header("Content-Length", str(len(hub.content) - start))
+        self.send_header("Content-Length", str((hub.claimed or len(hub.content)) - start))
         self.end_headers()
         self.wfile.write(hub.content[start : hub.stop_after])
         self.close_connection = True
@@ -145,6 +146,16 @@ def test_a_wrong_checksum_throws_the_file_away(hub: Hub, models: Path) -> None:
     assert list(models.iterdir()) == []
     hub.etag = "1" * 64
     assert "thrown away" in str(error_of(pull(hub)))
+    assert list(models.iterdir()) == []
+
+
+def test_a_model_larger_than_the_disk_has_room_for_is_refused_before_a_byte_of_it_is_written(
+    hub: Hub, models: Path
+) -> None:
+    hub.claimed = 2**62
+    error = error_of(pull(hub))
+    assert "4,611,686,018,427,387,904 bytes are to come" in str(error)
+    assert "GITAGENT_MODELS" in error.hint
     assert list(models.iterdir()) == []
 
 

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -150,6 +151,7 @@ def _fetch(url: str, part: Path, token: str, sha256: str, progress: Progress) ->
                 have = 0  # the server sends all of it, whatever was asked
             total = have + int(reply.headers.get("Content-Length") or 0)
             named.append(reply.headers.get("X-Linked-Etag") or reply.headers.get("ETag") or "")
+            _check_room(url, part.parent, total - have)
             with open(part, "ab" if have else "wb") as out:
                 _copy(reply, out, have, total, progress)
     except urllib.error.HTTPError as error:
@@ -178,6 +180,15 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         self._named.append(headers.get("X-Linked-Etag") or "")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_room(url: str, directory: Path, needed: int) -> None:
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        raise ModelError(
+            f"{url}: {needed:,} bytes are to come, and {directory} has room for {free:,}. Nothing was written.",
+            hint="GITAGENT_MODELS=/a/larger/disk gitagent models pull REPOSITORY FILE",
+        )
 
 
 def _copy(reply: IO[bytes], out: IO[bytes], have: int, total: int, progress: Progress) -> None:
