@@ -18,6 +18,7 @@ SOURCE_BYTES = 1_000_000
 MOST_DEFINITIONS = 20_000
 _SIGNATURE_CHARACTERS = 300
 _NAME_CHARACTERS = 200
+_DEPTH = 1_000
 
 _GRAMMARS = {
     "python": ("tree_sitter_python", "language"),
@@ -192,10 +193,11 @@ def language_of(path: str) -> str:
 def definitions(path_or_language: str, source: bytes) -> tuple[Definition, ...]:
     """What a text defines, in the order it begins, an outer definition before those inside it.
 
-    () for a language that is not known, or a text of more than SOURCE_BYTES.
+    () for a language that is not known, a text of more than SOURCE_BYTES, or one that nests without end: a search
+    takes time with the square of the depth.
     """
     language = path_or_language if path_or_language in _GRAMMARS else language_of(path_or_language)
-    if not language or not source or len(source) > SOURCE_BYTES:
+    if not language or not source or len(source) > SOURCE_BYTES or _nests_too_deep(source):
         return ()
     found = sorted(_found(language, source), key=lambda one: (one[0].start_byte, -one[0].end_byte))
     return tuple(_nested(language, source, found))[:MOST_DEFINITIONS]
@@ -218,6 +220,15 @@ def spans(path: str, text: str) -> tuple[Span, ...] | None:
 
 
 @lru_cache(maxsize=1)
+def _nests_too_deep(source: bytes) -> bool:
+    depth = 0
+    for bracket in re.findall(rb"[(\[{}\])]", source):
+        depth = depth + 1 if bracket in b"([{" else max(depth - 1, 0)
+        if depth > _DEPTH:
+            return True
+    return False
+
+
 def tree_of(language: str, source: bytes) -> Any:
     """The syntax tree of a text in one of LANGUAGES; the last one is kept, as it is often asked for twice."""
     return _parser(language).parse(source)
@@ -251,7 +262,8 @@ def _found(language: str, source: bytes) -> Iterator[tuple[Any, str, Any, Any]]:
     from tree_sitter import QueryCursor
 
     seen: dict[tuple[int, int], tuple[Any, str, Any, Any]] = {}
-    for _, captures in QueryCursor(_query(language)).matches(tree_of(language, source).root_node):
+    matches = QueryCursor(_query(language)).matches(tree_of(language, source).root_node)
+    for _, captures in matches:
         (name,), parent = captures.pop("name"), captures.pop("parent", [None])[0]
         ((kind, (node,)),) = captures.items()
         place = (name.start_byte, node.end_byte)

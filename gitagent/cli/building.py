@@ -11,10 +11,11 @@ from gitagent.adapters.git_notes import GitNotes
 from gitagent.adapters.git_runs import GitRuns
 from gitagent.adapters.git_verdicts import GitVerdicts
 from gitagent.config import Config, load_for
+from gitagent.core.microtasks import outlines
 from gitagent.errors import GitagentError, RequestError
 from gitagent.events import Event, Noted, Stream, TestsStarted
 from gitagent.ports import Forge, Index, Model, Planner, Ports, Sandbox, Worker
-from gitagent.records import Candidate, Findings, MicroTask, Place, Plan, Request, Spending
+from gitagent.records import Candidate, Findings, MicroTask, Place, Plan, Request, Span, Spending
 
 if TYPE_CHECKING:
     from gitagent.adapters.llama import LlamaWorker
@@ -89,6 +90,7 @@ def ports_for(repository: GitRepository, config: Config, stream: Stream, forge: 
 
     Workers and planners are loaded while the first tests run: nobody needs them before, and the run waits then.
     """
+    outlines.read_with(_spans)
     workers: list[LaterWorker] = []
     planners = [LaterPlanner("localizer", lambda: _localizer(config))]
     preloads: list[Later[Any]] = []
@@ -186,6 +188,12 @@ def _index(repository: GitRepository) -> Index:
     from gitagent.adapters.index import CodeIndex
 
     return CodeIndex(repository)
+
+
+def _spans(path: str, text: str) -> tuple[Span, ...] | None:
+    from gitagent.adapters import treesitter
+
+    return treesitter.spans(path, text)
 
 
 def _templates(judge: "Later[LlamaWorker] | None") -> Worker:

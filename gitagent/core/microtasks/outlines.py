@@ -1,7 +1,7 @@
 """The named stretches of a source text: functions and classes, and the excerpt around some lines.
 
-Python is read with `ast`; anything else, and Python that does not parse, by its indentation, which well-kept
-code of every brace language has too.
+Python is read with `ast`; other languages by the parser that `read_with` was given; what neither knows, and Python
+that does not parse, by its indentation, which well-kept code of every brace language has too.
 """
 
 import ast
@@ -27,6 +27,19 @@ _NO_NAMES = frozenset(
 _CLOSER = re.compile(r"\s*(?:[)}\]]|end\b|\*/|<)")
 
 
+Parser = Callable[[str, str], tuple[Span, ...] | None]
+"""A path and its text to the named stretches in it, None for a language it does not know."""
+
+_parsers: list[Parser] = []
+
+
+def read_with(parser: Parser) -> None:
+    """From now on other languages than Python are read by this; said once, by whoever builds the adapters."""
+    if parser not in _parsers:
+        _parsers[:] = [parser]
+        outline.cache_clear()
+
+
 @lru_cache(maxsize=32)
 def outline(path: str, text: str) -> tuple[Span, ...]:
     """The functions and classes of a text in the order they begin, an outer one before those inside it.
@@ -37,6 +50,8 @@ def outline(path: str, text: str) -> tuple[Span, ...]:
         tree = _parsed(text)
         if tree is not None:
             return tuple(_python_spans(path, tree))
+    elif _parsers and (spans := _parsers[0](path, text)):
+        return spans
     return tuple(_indented_spans(path, lines_of(text)))
 
 
