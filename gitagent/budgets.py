@@ -2,6 +2,7 @@
 
 import time
 
+from gitagent.core import ledger
 from gitagent.events import CandidateProposed, CandidateTried, Event, ModelReplied
 from gitagent.records import Limits, Spending
 
@@ -16,7 +17,7 @@ class Budget:
     def __init__(self, limits: Limits) -> None:
         self.limits, self.proposed, self.tried = limits, 0, 0
         self._began = time.monotonic()
-        self._spent: dict[str, Spending] = {}
+        self._spent: tuple[Spending, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -26,13 +27,12 @@ class Budget:
     @property
     def ledger(self) -> tuple[Spending, ...]:
         """What each worker cost so far, in the order they were first asked."""
-        return tuple(self._spent.values())
+        return self._spent
 
     def heard(self, event: Event) -> None:
         """Book what an event cost."""
         if isinstance(event, ModelReplied):
-            spent = event.spending
-            self._spent[spent.worker] = self._spent.get(spent.worker, Spending(worker=spent.worker)).plus(spent)
+            self._spent = ledger.summed((*self._spent, event.spending))
         elif isinstance(event, CandidateProposed):
             self.proposed += 1
         elif isinstance(event, CandidateTried):
@@ -40,9 +40,8 @@ class Budget:
 
     def check(self) -> None:
         """Raises OutOfBudget, naming the limit, once one is reached."""
-        limits, ledger = self.limits, self.ledger
-        dollars = sum(spent.dollars for spent in ledger)
-        tokens = sum(spent.prompt_tokens + spent.answer_tokens for spent in ledger)
+        limits, spent = self.limits, ledger.total(self.ledger)
+        dollars, tokens = spent.dollars, spent.prompt_tokens + spent.answer_tokens
         for reached, limit in (
             (self.seconds >= limits.minutes * 60, f"run.minutes = {limits.minutes:g}"),
             (dollars >= limits.dollars and dollars > 0, f"run.dollars = {limits.dollars:g}"),

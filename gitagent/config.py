@@ -104,8 +104,15 @@ class ApiConfig:
     key_env: str = _setting("GITAGENT_API_KEY", "environment variable that holds the key", repository=False)
     window: int = _setting(4096, "tokens a prompt and its answer may take together")
     timeout_seconds: float = _setting(120.0, "time for one answer, in seconds")
-    prompt_price: float = _setting(0.0, "US dollars for a million prompt tokens")
-    answer_price: float = _setting(0.0, "US dollars for a million answer tokens")
+    prompt_price: float = _setting(0.0, "US dollars for a million prompt tokens", repository=False)
+    answer_price: float = _setting(0.0, "US dollars for a million answer tokens", repository=False)
+    when_down: str = _setting(
+        "fallback",
+        "fallback: the fallback model, or a cheaper worker, stands in at once; wait: first as long as it asks",
+        choices=("fallback", "wait"),
+    )
+    fallback_model: str = _setting("", "model that stands in while the first is down or over its limit")
+    fallback_base_url: str = _setting("", "address of its endpoint; empty for the same", repository=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +120,7 @@ class RoutingConfig:
     """When a task goes straight to the larger model."""
 
     threshold: float = _setting(0.75, "complexity from which a task skips the local worker, 0 to 1")
+    patience: int = _setting(2, "failed answers or verdicts of a worker on a task before a stronger one is asked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +143,11 @@ class HookConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All settings, and `origins`: where each came from, by dotted name."""
+    """All settings, and `origins`: where each came from, by dotted name.
+
+    `prices` are dollars per million prompt and answer tokens by the beginning of a model's name: the user's own
+    table `[prices]`.
+    """
 
     run: RunConfig = RunConfig()
     tests: TestsConfig = TestsConfig()
@@ -146,6 +158,7 @@ class Config:
     routing: RoutingConfig = RoutingConfig()
     forge: ForgeConfig = ForgeConfig()
     hook: HookConfig = HookConfig()
+    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
     origins: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def limits(self) -> Limits:
@@ -198,7 +211,7 @@ def settings() -> dict[str, Setting]:
     """Every known setting by dotted name, in the order of the classes above."""
     known: dict[str, Setting] = {}
     for section in fields(Config):
-        if section.name == "origins":
+        if section.name in ("prices", "origins"):
             continue
         kinds = get_type_hints(section.type)
         for key in fields(section.type):  # type: ignore[arg-type]
@@ -224,8 +237,15 @@ def load(
     config = Config()
     if user_file is not None:
         path, text = user_file
-        config = _layer(config, known, _flat(_parse(path, text), path, known), path)
+        table = _parse(path, text)
+        config = replace(config, prices=_prices(table.pop("prices", {}), path))
+        config = _layer(config, known, _flat(table, path, known), path)
     for path, table in _repository_tables(repository_files):
+        if "prices" in table:
+            raise RequestError(
+                f"{path}: [prices] is not a repository's to say. Nothing was run.",
+                hint=f"edit {user_config_path(environment)}",
+            )
         values = _flat(table, path, known)
         for name, value in values.items():
             if _widens(known[name], value, config):
@@ -258,6 +278,21 @@ def load_for(
         environment=environment,
         flags=flags,
     )
+
+
+def _prices(table: object, path: str) -> dict[str, tuple[float, float]]:
+    """The price table: `"name" = [2.5, 10.0]`, dollars for a million prompt and answer tokens."""
+    prices: dict[str, tuple[float, float]] = {}
+    for name, pair in table.items() if isinstance(table, dict) else [("prices", table)]:
+        numbers = [one for one in pair if type(one) in (int, float) and one >= 0] if isinstance(pair, list) else []
+        if len(numbers) != 2 or numbers != pair:
+            raise RequestError(
+                f"{path}: prices: {name}: expected two numbers, dollars for a million prompt and answer tokens, got "
+                f"{pair!r}. Nothing was run.",
+                hint=f"edit {path}",
+            )
+        prices[name] = (float(numbers[0]), float(numbers[1]))
+    return prices
 
 
 def _widens(setting: Setting, value: object, config: Config) -> bool:
@@ -328,6 +363,9 @@ def _unknown(name: str, where: str, known: Mapping[str, Setting]) -> RequestErro
     )
 
 
+_KEYS = ("GITAGENT_API_KEY", "GITAGENT_API_FALLBACK_KEY")
+
+
 def _from_environment(environment: Mapping[str, str], known: Mapping[str, Setting]) -> dict[str, object]:
     by_variable = {setting.variable: setting for setting in known.values()}
     sections = tuple({f"GITAGENT_{name.split('.')[0].upper()}_" for name in known})
@@ -335,7 +373,7 @@ def _from_environment(environment: Mapping[str, str], known: Mapping[str, Settin
     for variable, text in environment.items():
         if variable in by_variable:
             flat[by_variable[variable].name] = _from_text(by_variable[variable], text, variable)
-        elif variable.startswith(sections) and variable != "GITAGENT_API_KEY":
+        elif variable.startswith(sections) and variable not in _KEYS:
             near = difflib.get_close_matches(variable, by_variable, n=1, cutoff=0.0)[0]
             raise RequestError(
                 f"environment: there is no setting {variable}; the nearest is {near}. Nothing was run.",

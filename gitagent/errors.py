@@ -43,6 +43,18 @@ class ModelError(GitagentError):
     exit_code = 4
 
 
+class ModelDownError(ModelError):
+    """A model is out of reach or over its limit for now; another might answer in its place.
+
+    `wait_seconds` is how long its endpoint asks to wait, 0 if it does not say; `passes` is false where waiting is of
+    no use, as when no credit is left.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", wait_seconds: float = 0.0, passes: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.wait_seconds, self.passes = wait_seconds, passes
+
+
 class DiffError(GitagentError):
     """A reply holds no diff that can be applied, or one that may not be."""
 

@@ -5,8 +5,8 @@ An event becomes one JSON object: `{"event": "candidate_tried", "seconds": 3.21,
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Literal
 
 from gitagent.records import Plan, Spending, State, Suspect
@@ -141,6 +141,50 @@ class CandidateTried(Event):
 
     number: int
     state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed(Event):
+    """A task's first worker was chosen; `facts` lead to `parts` (0 to 1 each), and these to `score`."""
+
+    task: str
+    score: float
+    threshold: float
+    facts: Mapping[str, float] = field(hash=False)
+    parts: Mapping[str, float] = field(hash=False)
+    worker: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quoted(Event):
+    """Before the first question to an endpoint: the most this run can take; `dollars` is null without a price."""
+
+    worker: str
+    model: str
+    tokens: int
+    dollars: float | None
+    minutes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waited(Event):
+    """An endpoint is over its limit or down, and is asked again in so many seconds."""
+
+    worker: str
+    model: str
+    wait_seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoodIn(Event):
+    """An endpoint is over its limit or down, and another model answers for the rest of the run."""
+
+    worker: str
+    model: str
+    to: str
     reason: str
 
 

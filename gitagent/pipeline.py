@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from gitagent import attesting, certifying, finding, guarding, saving, searching, solving, testfirst
-from gitagent.core import intake, messages, testing
+from gitagent.core import intake, ledger, messages, testing
 from gitagent.errors import GitagentError, RepositoryError
 from gitagent.events import (
     Committed,
@@ -191,6 +191,7 @@ class _Run:
             timeout_seconds=self.options.sandbox_limits.timeout_seconds,
             refuses=gate.refusal,
             passing_seconds=max((one.seconds for one in base_run.results if one.outcome == "passed"), default=0.0),
+            patience=self.options.routing_patience,
         )
         solver = solving.Solver(
             request=self.request,
@@ -297,6 +298,7 @@ class _Run:
             seconds=self.budget.seconds,
             tried=self.budget.tried,
             not_done=done.not_done(),
+            share=ledger.share_in_words(self.budget.ledger) if self.budget.ledger else "",
             certificate=attesting.attest(self.ports, done.verdict, base=self.request.base, tip=tip),
         )
         pull = self.ports.forge.publish(

@@ -155,9 +155,17 @@ class Worker(Protocol):
 class Model(Protocol):
     """A language model alone: a window of tokens, a prompt in, a reply out."""
 
-    name: str
-    digest: str
-    window: int
+    @property
+    def name(self) -> str:
+        """As whoever runs it calls it."""
+
+    @property
+    def digest(self) -> str:
+        """The sha256 hex of the model's file, or of its endpoint and name."""
+
+    @property
+    def window(self) -> int:
+        """Tokens that a prompt and its answer may take together."""
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens these messages take in the model's own tokenizer, chat template included."""

@@ -22,6 +22,7 @@ class Options:
     candidates: Mapping[str, int] = field(default_factory=lambda: {"local": 8, "api": 3}, hash=False)
     template_candidates: int = 400
     routing_threshold: float = 0.75
+    routing_patience: int = 2
     dry_run: bool = False
     again: bool = False
     branch: str = ""

@@ -209,7 +209,10 @@ class Diff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """What one question to a model, or a sum of them, cost. `seconds` is wall time waiting for it."""
+    """What one question to a model, or a sum of them, cost. `seconds` is wall time waiting for it.
+
+    `stays_here` is true where nothing of it left this machine.
+    """
 
     worker: str
     calls: int = 0
@@ -217,6 +220,7 @@ class Spending:
     answer_tokens: int = 0
     dollars: float = 0.0
     seconds: float = 0.0
+    stays_here: bool = False
 
     def plus(self, other: "Spending") -> "Spending":
         """The sum, under this one's worker name."""
@@ -231,12 +235,23 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How a prompt used its window, in tokens: its own, those kept for the answer; and the notes that did not fit."""
+
+    window: int
+    prompt_tokens: int
+    answer_tokens: int
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """One worker's answer to one task: an applied diff with the whole new texts it leads to.
 
     `texts` is keyed by path; None means the file goes away. `score` orders candidates of one worker,
     best first at the highest (log-probability, or suspicion x prior). `pattern` says in a few words what
-    was done. The digests are sha256 hex of the model's file (or its name) and of the prompt, "" if none.
+    was done. The digests are sha256 hex of the model's file (or its name) and of the prompt, "" if none. `build`
+    names the programs that made it, down to their versions, where the same ones would make it again.
     """
 
     task: str
@@ -250,6 +265,8 @@ class Candidate:
     spending: Spending = Spending(worker="")
     temperature: float = 0.0
     seed: int = 0
+    room: Room | None = None
+    build: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

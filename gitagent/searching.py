@@ -11,7 +11,7 @@ from dataclasses import replace
 from gitagent import proving
 from gitagent.budgets import Budget as Budget
 from gitagent.budgets import OutOfBudget as OutOfBudget
-from gitagent.core import hostility, impact, microtasks
+from gitagent.core import hostility, impact, microtasks, routing, syntax
 from gitagent.core.testing import is_test_path
 from gitagent.errors import DiffError, ModelError
 from gitagent.events import (
@@ -30,6 +30,7 @@ from gitagent.records import (
     Findings,
     MicroTask,
     Plan,
+    State,
     TestCommand,
     TestResult,
     Verdict,
@@ -54,7 +55,7 @@ class Search:
     `partial` are trials of templates that turned some of the red tests green, in the order they were tried.
     `refuses` says why an answer may not even be tried, "" if it may. `passing_seconds` is what the slowest test
     took that passes on base, `coverage` what each test ran there: a survivor is handed over only if it breaks none
-    of the tests it touches.
+    of the tests it touches. `patience` is how often a worker may fail a task while there is another to be asked.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class Search:
         timeout_seconds: float,
         refuses: Callable[[Candidate], str] = lambda candidate: "",
         passing_seconds: float = 0.0,
+        patience: int = 2,
     ) -> None:
+        self._patience = patience
         self._refuses = refuses
         self.workspace, self._command, self._red = workspace, command, tuple(one.id for one in red)
         self._read, self._budget, self._stream = read, budget, stream
@@ -130,33 +133,49 @@ class Search:
 
         Workers are asked in turn, the next one after the last has answered nothing usable so often.
         """
-        told = "no worker is set up"
+        by_name = {worker.name: worker for worker in workers}
+        names, told = list(by_name), ""
+        current: str | None = names[0] if names else None
+        answers: list[State] = []
+        down, done = set[str](), set[str]()
         error: ModelError | None = None
-        for position, worker in enumerate(workers):
-            for number in range(self._budget.limits.attempts):
-                asked = task if told == "no worker is set up" else _again(task, told, number)
-                chosen: proving.Trial | None = None
-                try:
-                    # In a plan of several tasks one answer alone seldom turns a test green, so a paid model is
-                    # asked for one only; what is wrong with it shows at the end and comes back as feedback.
-                    for trial in self._answers(
-                        worker, asked, 1 if worker.name == "api" else self._wanted.get(worker.name, 1)
-                    ):
-                        if isinstance(trial, str):
-                            told = trial
-                        elif chosen is None or len(trial.passed) > len(chosen.passed):
-                            chosen = trial
-                except ModelError as unreachable:
-                    error, told = unreachable, str(unreachable)
-                    break
-                if chosen is not None:
-                    return chosen.candidate, self._said(chosen)
-            if position + 1 < len(workers):
-                to = workers[position + 1].name
-                self._stream(Escalated(task=task.id, worker=worker.name, to=to, reason=told))
+        while current is not None:
+            asked = _again(task, told, len(answers)) if told else task
+            try:
+                chosen, told = self._best_answer(by_name[current], asked)
+            except ModelError as unreachable:
+                error, chosen, told = unreachable, None, str(unreachable)
+                down.add(current)
+            if chosen is not None:
+                return chosen.candidate, self._said(chosen)
+            answers.append("failed")
+            left = set(names) - down - done - {current}
+            patience = min(self._patience, self._budget.limits.attempts) if left else self._budget.limits.attempts
+            to = routing.next_worker(names, current, answers, down=down | done, patience=patience)
+            if to is not None and to != current:
+                self._stream(Escalated(task=task.id, worker=current, to=to, reason=told))
+                done.add(current)
+                answers = []
+            current = to
         if error is not None:
             raise error
-        return None, told
+        return None, told or "no worker is set up"
+
+    def _best_answer(self, worker: Worker, task: MicroTask) -> tuple[proving.Trial | None, str]:
+        """Of one question's answers the one that turns most red tests green, and what was wrong with the others."""
+        chosen: proving.Trial | None = None
+        told = "no answer could be tried"
+        # In a plan of several tasks one answer alone seldom turns a test green, so a paid model is
+        # asked for one only; what is wrong with it shows at the end and comes back as feedback.
+        for trial in self._answers(worker, task, 1 if worker.name == "api" else self._wanted.get(worker.name, 1)):
+            if isinstance(trial, str):
+                told = trial
+            elif broken := syntax.broken(trial.candidate.texts):
+                told = broken
+                self._stream(ReplyRefused(task=task.id, worker=worker.name, reason=broken))
+            elif chosen is None or len(trial.passed) > len(chosen.passed):
+                chosen = trial
+        return chosen, told
 
     def _said(self, trial: proving.Trial) -> str:
         return f"{trial.state} ({len(trial.passed)} of {len(self._red)} red tests pass)"

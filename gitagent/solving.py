@@ -1,17 +1,18 @@
 """From what was found to commits: plans, tasks, the workers asked about them, and the answers the tests accept."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from gitagent import searching, trimming
 from gitagent.certifying import Certifier
 from gitagent.core import messages, routing
 from gitagent.errors import GitagentError, ModelError, RequestError
-from gitagent.events import Committed, Escalated, Noted, Planned, StepStarted
+from gitagent.events import Committed, Escalated, Noted, Planned, Routed, StepStarted
 from gitagent.guarding import Gate
 from gitagent.ports import Planner, Ports, Scratch, Worker
 from gitagent.progress import Options, Progress
-from gitagent.records import Candidate, Findings, MicroTask, Plan, Request, Verdict
+from gitagent.records import Candidate, Findings, MicroTask, Plan, Request, State, Verdict
 from gitagent.tree import Tree
 
 
@@ -36,6 +37,7 @@ class Solver:
         self._budget, self._tree, self._scratch = budget, tree, scratch
         self._search, self._certifier, self._gate = search, certifier, gate
         self._emit = ports.stream
+        self._failed: Counter[tuple[str, str]] = Counter()  # verdicts, by task and worker
 
     def solve(self, findings: Findings) -> GitagentError | None:
         """Cheapest workers first, up only when the tests say so; the error that stopped a model, if any."""
@@ -74,6 +76,9 @@ class Solver:
                     raise
                 self._emit(Noted(level="info", text=str(error)))
         if plan is not None:
+            for task in plan.tasks[: searching.MODEL_TASKS]:
+                cheapest = self._ports.workers[0].name
+                self._explain(task, routing.facts_of(task), cheapest, "one edit may do: the cheapest begins")
             limit = self._options.template_candidates if models else self._options.limits.candidates
             for worker in templates:
                 if self._any(plan, self._search.templates(worker, plan, limit)):
@@ -209,19 +214,53 @@ class Solver:
                 return True
             told = searching.failures(self._progress.verdict)
             named = {task.id for task in searching.named(plan.tasks, told)} | self._progress.unfinished.keys()
+            self._blame(named)
             tasks = [task.retried_after(told) for task in searching.in_order(plan.tasks) if task.id in named]
         return True
 
+    def _blame(self, tasks: set[str]) -> None:
+        """Hold a failed verdict against the workers whose answers to these tasks stand."""
+        newest = {candidate.task: candidate.worker for _, candidate in self._progress.changes}
+        self._failed.update((task, newest[task]) for task in tasks if task in newest)
+
     def _worth_asking(self, workers: list[Worker], task: MicroTask, plan: Plan) -> list[Worker]:
-        """The workers from the one that the task's complexity begins with; docs/models.md has the formula."""
+        """The workers from the one to begin with, which may be up the line: by complexity, or by failed verdicts.
+
+        docs/models.md has the formula.
+        """
         names = [worker.name for worker in workers]
-        whole = routing.facts_of(plan)
-        facts = replace(routing.facts_of(task, errors=task.attempt - 1), files=whole.files)
-        first = routing.first_worker(names, routing.score(facts), threshold=self._options.routing_threshold)
+        facts = replace(
+            routing.facts_of(task, errors=task.attempt - 1),
+            files=routing.facts_of(plan).files if plan.mode == "all" else 1,
+        )
+        score, threshold = routing.score(facts), self._options.routing_threshold
+        first = routing.first_worker(names, score, threshold=threshold)
+        reason = f"complexity {score:.2f} is under {threshold:g}: the cheapest begins"
         if first != names[0]:
-            reason = f"complexity {routing.score(facts):.2f} of {self._options.routing_threshold:g}"
+            reason = f"complexity {score:.2f} of {threshold:g}"
+        while failed := self._failed[task.id, first]:
+            verdicts: list[State] = ["failed"] * failed
+            to = routing.next_worker(names, first, verdicts, patience=self._options.routing_patience)
+            if to is None or to == first:
+                break
+            first, reason = to, f"{failed} verdict{'s' if failed > 1 else ''} on answers of {first} failed"
+        self._explain(task, facts, first, reason)
+        if first != names[0]:
             self._emit(Escalated(task=task.id, worker=names[0], to=first, reason=reason))
         return workers[names.index(first) :]
+
+    def _explain(self, task: MicroTask, facts: routing.Facts, worker: str, reason: str) -> None:
+        self._emit(
+            Routed(
+                task=task.id,
+                score=round(routing.score(facts), 4),
+                threshold=self._options.routing_threshold,
+                facts={name: float(value) for name, value in asdict(facts).items()},
+                parts={name: round(part, 4) for name, part in routing.parts(facts).items()},
+                worker=worker,
+                reason=reason,
+            )
+        )
 
     def _commit_task(self, task: MicroTask, workers: list[Worker]) -> bool:
         chosen, trial = self._search.best(searching.refreshed(task, self._tree.text(task.path)), workers)

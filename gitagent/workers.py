@@ -12,7 +12,7 @@ from gitagent.core.texts import lines_of
 from gitagent.errors import DiffError
 from gitagent.events import ModelReplied, PromptBuilt
 from gitagent.ports import Listener, Model
-from gitagent.records import Candidate, Message, MicroTask, Reply
+from gitagent.records import Candidate, Message, MicroTask, Reply, Room
 
 _FENCED = re.compile(r"^(?P<fence>`{3,}|~{3,})[^\n`]*\n(?P<text>.*?)^(?P=fence)[ \t]*$", re.DOTALL | re.MULTILINE)
 _DIFF_MARK = re.compile(r"^(?:@@|--- |\+\+\+ |diff --git )", re.MULTILINE)
@@ -101,6 +101,12 @@ class ModelWorker:
                 spending=reply.spending,
                 temperature=temperature,
                 seed=seed,
+                room=Room(
+                    window=self._model.window,
+                    prompt_tokens=prompt.prompt_tokens,
+                    answer_tokens=prompt.answer_tokens,
+                    left_out=prompt.left_out,
+                ),
             )
 
     def _ground(self, task: MicroTask, text: str) -> Ground | None:

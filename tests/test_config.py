@@ -124,3 +124,19 @@ def test_limits_carry_their_units() -> None:
     limits = config.sandbox_limits()
     assert (limits.memory_bytes, limits.disk_bytes, limits.timeout_seconds) == (3 * 2**20, 5 * 2**20, 7.0)
     assert config.limits().minutes == config.run.minutes
+
+
+def test_the_users_price_table_is_read_and_a_repository_has_none() -> None:
+    config = loaded(user_file=("user.toml", '[prices]\n"big" = [3, 15.5]\n[run]\nminutes = 1\n'))
+    assert config.prices == {"big": (3.0, 15.5)} and config.run.minutes == 1
+    with pytest.raises(RequestError, match=re.escape(".gitagent.toml: [prices] is not a repository's to say")):
+        in_repository('[prices]\n"big" = [0, 0]\n')
+    with pytest.raises(RequestError, match=r"api\.prompt_price = 0\.0 is not a repository's to say"):
+        in_repository("[api]\nprompt_price = 0.0\n")
+
+
+@pytest.mark.parametrize("toml", ["prices = 3", '[prices]\nbig = 3', "[prices]\nbig = [1]", "[prices]\nbig = [1, -1]",
+                                  '[prices]\nbig = [1, "2"]', "[prices]\nbig = [1, 2, 3]"])  # fmt: skip
+def test_a_price_that_is_not_two_numbers_is_named(toml: str) -> None:
+    with pytest.raises(RequestError, match=r"^user\.toml: prices: .*expected two numbers"):
+        loaded(user_file=("user.toml", toml))

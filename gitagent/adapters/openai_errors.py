@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gitagent.core.microtasks import redact
-from gitagent.errors import ModelError
+from gitagent.errors import ModelDownError, ModelError
 
 if TYPE_CHECKING:
     import openai
@@ -59,12 +59,18 @@ class Endpoint:
         if status == 429:
             asks = f", and asks to wait {wait:.0f} s" if wait else ""
             spent = out_of_money(error)
-            return ModelError(
+            return ModelDownError(
                 f"{self.host} {'has no credit left' if spent else 'is over its limit'}{asks}{about}.",
                 hint="look at the account's billing" if spent else "run again later, or set another model",
+                wait_seconds=wait or 0.0,
+                passes=not spent,
             )
         if status >= 500 or not status:
-            return ModelError(f"{self.host} failed{about}. Nothing was changed.", hint="run again later")
+            return ModelDownError(
+                f"{self.host} failed{about}. Nothing was changed.",
+                hint="run again later",
+                wait_seconds=wait or 0.0,
+            )
         return ModelError(
             f"{self.host} does not accept the request{about}.", hint="set another model, or a smaller window"
         )
@@ -73,7 +79,7 @@ class Endpoint:
         """Nobody answers, or the connection broke again and again."""
         if never_connected(error):
             why = self.clean(str(error.__cause__ or error))
-            return ModelError(
+            return ModelDownError(
                 f"nothing answers at {self.base_url}: {why}. Nothing was sent.",
                 hint="start the model server, or set its base URL",
             )
@@ -81,14 +87,14 @@ class Endpoint:
 
     def broke_off(self) -> ModelError:
         """Answers began, and none came to its end."""
-        return ModelError(
+        return ModelDownError(
             f"{self.host} broke off in the middle of its answer, {self.tries} times.",
             hint="look at the server's log; it may be out of memory",
         )
 
     def out_of_time(self) -> ModelError:
         """There was no whole answer in time."""
-        return ModelError(
+        return ModelDownError(
             f"{self.name} at {self.host} gave no whole answer in {self.timeout_seconds:g} s.",
             hint="set a longer timeout, or a smaller model",
         )

@@ -5,6 +5,7 @@ provider gets nothing unusual. What takes a question of a few tokens is kept on 
 """
 
 import hashlib
+import ipaddress
 import json
 import os
 import re
@@ -171,6 +172,17 @@ class Memory:
         except OSError:
             pass  # it is found out again next time
         return known
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host, with or without port, is this machine itself."""
+    name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _sizes(*values: object) -> Iterator[int]:

@@ -16,6 +16,7 @@ from gitagent.adapters import openai_probe as probe
 from gitagent.adapters.openai_answers import Answer, items, whole_characters
 from gitagent.adapters.openai_errors import Endpoint, clean, never_connected, out_of_money, retry_after
 from gitagent.config import user_cache_path
+from gitagent.core.ledger import Price, price_of
 from gitagent.core.microtasks import estimate
 from gitagent.errors import ModelError
 from gitagent.records import Message, Reply, Spending
@@ -40,7 +41,7 @@ class OpenAIServer:
     per million prompt and answer tokens; `prices` holds pairs of them by the beginning of a model's name, and
     wins. `key_name` is the environment variable the key came from, for hints; the key itself is in no message.
     `timeout_seconds` is for a whole answer. Requests that met a limit or a broken server are sent at most `tries`
-    times.
+    times, after at most `longest_wait_seconds`.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class OpenAIServer:
         answer_price: float = 0.0,
         prices: Mapping[str, tuple[float, float]] | None = None,
         worker: str = "api",
+        longest_wait_seconds: float = LONGEST_WAIT_SECONDS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         scheme, host, path = _address(base_url)
@@ -77,10 +79,12 @@ class OpenAIServer:
             timeout_seconds=timeout_seconds,
             tries=tries,
         )
+        self.key = api_key  # for another model behind the same endpoint
         self._base_url, self._host, self._key = base_url.rstrip("/"), host, api_key
         self._timeout_seconds, self._tries, self._sleep = timeout_seconds, tries, sleep
-        self._price = _price(prices or {}, model, (prompt_price, answer_price))
-        self._worker = worker
+        self._price = price_of(prices or {}, model) or Price(prompt_price, answer_price)
+        self._worker, self._longest_wait_seconds = worker, longest_wait_seconds
+        self.stays_here = probe.is_this_machine(host)
         self._client: openai.OpenAI | None = None
         self._lock = threading.Lock()
         self._refused: set[str] = set()
@@ -149,7 +153,7 @@ class OpenAIServer:
         prompt_tokens = (answer.prompt_tokens or counted) + self._probing[0]
         given_tokens = (answer.answer_tokens or estimate(answer.text)) + self._probing[1]
         self._probing = (0, 0)
-        dollars = (prompt_tokens * self._price[0] + given_tokens * self._price[1]) / 1_000_000
+        dollars = (prompt_tokens * self._price.prompt + given_tokens * self._price.answer) / 1_000_000
         spending = Spending(
             worker=self._worker,
             calls=answer.calls,
@@ -157,6 +161,7 @@ class OpenAIServer:
             answer_tokens=given_tokens,
             dollars=answer.dollars or dollars,
             seconds=seconds,
+            stays_here=self.stays_here,
         )
         return Reply(text=answer.text, spending=spending, finish="length" if answer.finish == "length" else "stop")
 
@@ -320,7 +325,7 @@ class OpenAIServer:
                 if status in (400, 422) and self._drop_refused_field(fields, error):
                     continue
                 again = status in (408, 409, 429) or status >= 500
-                patient = wait is None or wait <= LONGEST_WAIT_SECONDS
+                patient = wait is None or wait <= self._longest_wait_seconds
                 if not again or calls >= self._tries or not patient or out_of_money(error):
                     raise self._endpoint.told(error, wait) from None
             except openai.APIConnectionError as error:
@@ -440,11 +445,3 @@ def _address(base_url: str) -> tuple[str, str, str]:
         return "", "", ""
     host = f"[{address.hostname}]" if ":" in address.hostname else address.hostname
     return address.scheme, f"{host}:{port}" if port else host, address.path.rstrip("/")
-
-
-def _price(
-    prices: Mapping[str, tuple[float, float]], model: str, otherwise: tuple[float, float]
-) -> tuple[float, float]:
-    """The prices of the longest name that begins the model's."""
-    names = [name for name in prices if model.startswith(name)]
-    return prices[max(names, key=len)] if names else otherwise

@@ -1,12 +1,14 @@
 """The worker that needs no model: repair patterns on the suspicious lines."""
 
 import math
+import platform
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from gitagent import __version__
 from gitagent.core import diffs
 from gitagent.core.templates import Repair, repairs
 from gitagent.errors import ModelError
@@ -21,6 +23,7 @@ _DOUBT = 0.2  # how much each nat by which the new lines are less likely than th
 
 Judge = Callable[[str, Sequence[str]], Sequence[float]]
 """The log-probabilities of texts after a beginning, as a model that is at hand sees them."""
+BUILD = f"gitagent {__version__}, Python {platform.python_version()}"
 
 
 class TemplatesWorker:
@@ -59,6 +62,7 @@ class TemplatesWorker:
                 score=repair.score,
                 pattern=f"{repair.pattern} (line {repair.line})",
                 spending=Spending(worker=self.name),
+                build=BUILD,
             )
 
 

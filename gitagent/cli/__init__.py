@@ -18,6 +18,7 @@ COMMANDS = {
     "show": ("gitagent.cli.history", "Show a run: what was asked, planned, tried and spent."),
     "hook": ("gitagent.cli.hook", "Let commits ask and pushes be checked: git hooks."),
     "bot": ("gitagent.cli.bot", "The jobs of the GitHub workflow."),
+    "ledger": ("gitagent.cli.ledger", "What the runs cost, by worker."),
     "init": ("gitagent.cli.setup", "Write a configuration for this repository."),
     "doctor": ("gitagent.cli.doctor", "Say what is there, what is missing, and the command that mends it."),
     "demo": ("gitagent.cli.demo", "Fix a real bug in a small repository made for it."),

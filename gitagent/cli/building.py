@@ -81,7 +81,47 @@ def api_model(config: Config) -> "OpenAIServer":
         key_name=api.key_env,
         window=api.window,
         timeout_seconds=api.timeout_seconds,
-        prices={api.model: (api.prompt_price, api.answer_price)},
+        prices=prices_of(config),
+        longest_wait_seconds=60.0 if api.when_down == "fallback" and not api.fallback_model else 5.0,
+    )
+
+
+def prices_of(config: Config) -> dict[str, tuple[float, float]]:
+    """The user's price table, and in it the price set for the model itself."""
+    own = (config.api.prompt_price, config.api.answer_price)
+    return {**config.prices, **({config.api.model: own} if any(own) else {})}
+
+
+def asked_model(config: Config, server: "OpenAIServer", stream: Stream) -> Model:
+    """The model behind the endpoint with what stands in for it, by the settings."""
+    from gitagent.adapters.openai_server import OpenAIServer
+    from gitagent.core.ledger import Price, price_of
+    from gitagent.standby import Clock, StandbyModel
+
+    api, clock = config.api, Clock(config.limits())
+    stream.add(clock.heard)
+    models: list[Model] = [server]
+    prices = prices_of(config)
+    price = price_of(prices, api.model) or (Price() if server.stays_here else None)
+    if api.fallback_model:
+        elsewhere = bool(api.fallback_base_url) and api.fallback_base_url != api.base_url
+        other = OpenAIServer(
+            api.fallback_base_url or api.base_url,
+            api.fallback_model,
+            # The key is the first endpoint's; another one gets a key of its own, or none.
+            api_key=os.environ.get("GITAGENT_API_FALLBACK_KEY", "") if elsewhere else server.key,
+            key_name="GITAGENT_API_FALLBACK_KEY" if elsewhere else api.key_env,
+            window=api.window,
+            timeout_seconds=api.timeout_seconds,
+            prices=prices,
+        )
+        models.append(other)
+        theirs = price_of(prices, api.fallback_model) or (Price() if other.stays_here else None)
+        price = (
+            Price(max(price.prompt, theirs.prompt), max(price.answer, theirs.answer)) if price and theirs else None
+        )
+    return StandbyModel(
+        models, stream, limits=config.limits(), price=price, clock=clock, waits=api.when_down == "wait"
     )
 
 
@@ -103,8 +143,9 @@ def ports_for(repository: GitRepository, config: Config, stream: Stream, forge: 
     if config.run.mode == "api":
         server = api_model(config)
         preloads.append(Later("openai", server.preload))  # its import takes half a second
-        workers.append(LaterWorker("api", lambda: _asking(server, stream)))
-        planners.append(LaterPlanner("chat", lambda: _chat(server, stream)))
+        model = asked_model(config, server, stream)
+        workers.append(LaterWorker("api", lambda: _asking(model, stream)))
+        planners.append(LaterPlanner("chat", lambda: _chat(model, stream)))
     # A local model takes memory, so it is loaded when it is asked and not before.
     stream.add(_BesideTests([*preloads, *planners, *(one for one in workers if one.name != "local")]))
     return Ports(

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
               help="Where no test fails, write one that does before mending.  [default: on]")  # fmt: skip
 @click.option("--allow-test-changes", is_flag=True,
               help="Let answers change existing tests, CI and lock files, in commits of their own.")  # fmt: skip
+@click.option(
+    "--explain-routing", is_flag=True, help="Print each task's complexity and why its worker was chosen."
+)
 @click.option("--again", is_flag=True, help="Start the request's branch anew; the old one is kept aside.")
 @click.option(
     "--dry-run", is_flag=True, help="Show the diff and the verdict, leave no branch and no pull request."
@@ -69,6 +72,7 @@ def fix_command(
     max_candidates: int | None,
     test_first: bool | None,
     allow_test_changes: bool,
+    explain_routing: bool,
     again: bool,
     dry_run: bool,
     yes: bool,
@@ -143,7 +147,7 @@ def fix_command(
     if forge.name != "local" and not (yes or dry_run):
         _ask_to_push(forge.name, intake.branch_of(request))
 
-    reader = view.view_for(as_json=as_json)
+    reader = view.view_for(as_json=as_json, explains=explain_routing)
     stream = Stream(view.OnceStarted(reader))
     with contextlib.closing(reader), _ended_by_signals() as signals:
         ports = building.ports_for(repository, config, stream, forge)
@@ -159,6 +163,7 @@ def fix_command(
                 candidates={"local": candidates or config.local.candidates, "api": candidates or 3},
                 template_candidates=config.templates.candidates,
                 routing_threshold=config.routing.threshold,
+                routing_patience=max(config.routing.patience, 1),
                 dry_run=dry_run,
                 again=again,
                 allow_test_changes=config.tests.allow_changes,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from gitagent.core import ledger
 from gitagent.events import (
     CandidateProposed,
     CandidateTried,
@@ -18,14 +19,18 @@ from gitagent.events import (
     Planned,
     PromptBuilt,
     PullRequestReady,
+    Quoted,
     ReplyRefused,
+    Routed,
     RunFinished,
     RunStarted,
     StepStarted,
+    StoodIn,
     TaskStarted,
     TestsFinished,
     TestsStarted,
     VerdictReached,
+    Waited,
     as_json,
 )
 
@@ -49,8 +54,9 @@ class JsonLines:
 class LiveView:
     """Lines with what happened; on a terminal, colours and a moving line with what is happening."""
 
-    def __init__(self, out: TextIO, *, terminal: bool) -> None:
+    def __init__(self, out: TextIO, *, terminal: bool, explains: bool = False) -> None:
         self._out, self._began = out, time.monotonic()
+        self._explains = explains
         self._tried = self._passed = 0
         self._doing = ""
         self._tests_run = 0
@@ -109,6 +115,17 @@ class LiveView:
                 return [("·", f"{spent.worker}: {spent.answer_tokens} tokens in {spent.seconds:.1f} s{money}")]
             case ReplyRefused():
                 return [("✘", f"{event.worker}: reply refused: {event.reason}")]
+            case Routed() if self._explains:
+                return self._routed(event)
+            case Quoted():
+                money = "an unknown sum (no price is set)" if event.dollars is None else f"${event.dollars:.2f}"
+                return [
+                    ("·", f"this run takes at most {event.tokens:,} tokens, {money}, {event.minutes:g} minutes")
+                ]
+            case Waited():
+                return [("!", f"{event.model}: waiting {event.wait_seconds:.0f} s: {event.reason}")]
+            case StoodIn():
+                return [("!", f"{event.to} stands in for {event.model}: {event.reason}")]
             case Escalated():
                 return [("·", f"{event.worker} gave up ({event.reason}); asking {event.to}")]
             case CandidateTried():
@@ -130,8 +147,16 @@ class LiveView:
                 took = (
                     f"{event.tried} candidate{'' if event.tried == 1 else 's'}, {event.took_seconds:.1f} s, {cost}"
                 )
-                return [(mark, f"{event.state}: {event.reason} ({took})")]
+                told = [(mark, f"{event.state}: {event.reason} ({took})")]
+                return [*told, ("·", ledger.share_in_words(event.ledger))] if event.ledger else told
         return []
+
+    def _routed(self, event: Routed) -> list[tuple[str, str]]:
+        parts = [f"{name} {event.facts[name]:g}: {part:.2f}" for name, part in event.parts.items()]
+        return [
+            ("·", f"task {event.task}: score {event.score:.2f} of {event.threshold:g} ({', '.join(parts)})"),
+            ("·", f"task {event.task}: {event.worker}, since {event.reason}"),
+        ]
 
     def _tests(self, event: TestsFinished) -> str:
         counts = f"{event.passed} passed, {event.failed} failed, {event.skipped} skipped"
@@ -206,9 +231,9 @@ def printable(text: str) -> str:
     return "\n".join(f" {line}" if line.startswith("::") else line for line in shown.split("\n"))
 
 
-def view_for(*, as_json: bool, out: TextIO | None = None) -> JsonLines | LiveView:
+def view_for(*, as_json: bool, out: TextIO | None = None, explains: bool = False) -> JsonLines | LiveView:
     """The reader the user asked for; JSON goes to standard output, a person's view to standard error."""
     if as_json:
         return JsonLines(out or sys.stdout)
     out = out or sys.stderr
-    return LiveView(out, terminal=out.isatty())
+    return LiveView(out, terminal=out.isatty(), explains=explains)

@@ -113,6 +113,13 @@ def commit_message(
     }
     if candidate.model_digest:
         trailers["Sampling"] = f"temperature {candidate.temperature:g}, seed {candidate.seed}"
+    if candidate.room is not None:
+        room = candidate.room
+        kept = f"{room.prompt_tokens} for the prompt, {room.answer_tokens} kept for the answer"
+        trailers["Window"] = f"{room.window} tokens, {kept}"
+        trailers["Left-Out"] = "; ".join(room.left_out)[:300] or "nothing"
+    if candidate.build:
+        trailers["Build"] = candidate.build
     first = subject(candidate)
     body = f"Asked: {request.title}"
     if tampers:
@@ -144,6 +151,7 @@ def pull_body(
     tried: int,
     not_done: Sequence[str],
     certificate: str = "",
+    share: str = "",
 ) -> str:
     """The pull request's body in Markdown: asked, proof, changes, plan, cost, what was not done, replay."""
     where = f" ({request.source} {code(request.reference)})" if request.reference else ""
@@ -152,7 +160,7 @@ def pull_body(
     parts += ["## Changes", _changes(changes)]
     if plan is not None:
         parts += ["## Plan", _plan(plan)]
-    parts += ["## Cost", _cost(ledger, limits, seconds, tried)]
+    parts += ["## Cost", _cost(ledger, limits, seconds, tried, share)]
     parts += ["## What was not done", "\n".join(f"- {line}" for line in not_done) or "- Nothing was left out."]
     parts += ["## Look closer", _replay(run, changes)]
     parts += ["## Certificate", certificate] if certificate else []
@@ -210,7 +218,7 @@ def _plan(plan: Plan) -> str:
     return "\n".join(rows).rstrip()
 
 
-def _cost(ledger: Sequence[Spending], limits: Limits, seconds: float, tried: int) -> str:
+def _cost(ledger: Sequence[Spending], limits: Limits, seconds: float, tried: int, share: str) -> str:
     rows = ["| worker | calls | prompt tokens | answer tokens | dollars | seconds |", "|---|---|---|---|---|---|"]
     rows += [
         f"| {code(s.worker)} | {s.calls} | {s.prompt_tokens} | {s.answer_tokens} "
@@ -221,6 +229,7 @@ def _cost(ledger: Sequence[Spending], limits: Limits, seconds: float, tried: int
         rows.append("| no model was asked | 0 | 0 | 0 | 0 | 0 |")
     rows += [
         "",
+        *([f"{share}.", ""] if share else []),
         f"{tried} candidate{'' if tried == 1 else 's'} tried in {seconds:.1f} s; limits: {limits.minutes:g} minutes, "
         f"{limits.dollars:g} dollars, {limits.tokens} tokens.",
     ]

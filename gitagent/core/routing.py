@@ -33,16 +33,20 @@ class Facts:
     errors: int = 0
 
 
+def parts(facts: Facts) -> dict[str, float]:
+    """What each fact takes of simplicity, 0 to 1, by the fact's name."""
+    return {
+        "files": 0.60 * _share((facts.files - 1) / 4),
+        "span_lines": 0.40 * _share(facts.span_lines / 200),
+        "dependents": 0.35 * _share(math.log2(1 + max(facts.dependents, 0)) / 6),
+        "tools": 0.25 * _share((facts.tools - 1) / 4),
+        "errors": 0.70 * _share(facts.errors / 3),
+    }
+
+
 def score(facts: Facts) -> float:
     """How complex the work is, from 0 (one line of one file) to 1."""
-    parts = (
-        0.60 * _share((facts.files - 1) / 4),
-        0.40 * _share(facts.span_lines / 200),
-        0.35 * _share(math.log2(1 + max(facts.dependents, 0)) / 6),
-        0.25 * _share((facts.tools - 1) / 4),
-        0.70 * _share(facts.errors / 3),
-    )
-    return 1 - math.prod(1 - part for part in parts)
+    return 1 - math.prod(1 - part for part in parts(facts).values())
 
 
 def facts_of(work: Plan | MicroTask, *, dependents: int = 0, tools: int = 1, errors: int = 0) -> Facts:

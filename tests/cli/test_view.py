@@ -18,15 +18,19 @@ from gitagent.events import (
     Planned,
     PromptBuilt,
     PullRequestReady,
+    Quoted,
     ReplyRefused,
+    Routed,
     RunFailed,
     RunFinished,
     RunStarted,
     StepStarted,
+    StoodIn,
     TaskStarted,
     TestsFinished,
     TestsStarted,
     VerdictReached,
+    Waited,
 )
 from gitagent.records import MicroTask, Plan, Spending, Suspect
 
@@ -86,7 +90,16 @@ def told(*events: Event, terminal: bool = False) -> str:
         (PullRequestReady(forge="local", number=1, url="refs/x", title="t"),
          "✔ pull request 1 on local: refs/x\n"),
         (RunFinished(run="r1", state="nothing", reason="none", branch="", tried=4, ledger=(SPENT,),
-                     took_seconds=2.0), "✘ nothing: none (4 candidates, 2.0 s, 100 tokens, $0.5000)\n"),
+                     took_seconds=2.0), "✘ nothing: none (4 candidates, 2.0 s, 100 tokens, $0.5000)\n"
+         "· 0 % of tokens stayed local\n"),
+        (Quoted(worker="api", model="m", tokens=1234, dollars=0.5, minutes=30.0),
+         "· this run takes at most 1,234 tokens, $0.50, 30 minutes\n"),
+        (Quoted(worker="api", model="m", tokens=9, dollars=None, minutes=0.5),
+         "· this run takes at most 9 tokens, an unknown sum (no price is set), 0.5 minutes\n"),
+        (Waited(worker="api", model="m", wait_seconds=20.0, reason="busy"), "! m: waiting 20 s: busy\n"),
+        (StoodIn(worker="api", model="m", to="n", reason="down"), "! n stands in for m: down\n"),
+        (Routed(task="t1", score=0.1, threshold=0.75, facts={"files": 1.0}, parts={"files": 0.0}, worker="local",
+                reason="it is easy"), ""),
         (RunFailed(run="r1", error="e", hint="h", exit_code=3), ""),
     ],
 )  # fmt: skip
@@ -133,3 +146,13 @@ def test_what_is_said_before_a_run_starts_is_heard_after_its_start() -> None:
     held(STARTED)
     held(late)
     assert heard == [STARTED, early, late]
+
+
+def test_a_route_is_explained_on_request() -> None:
+    out = io.StringIO()
+    route = Routed(task="t1", score=0.3, threshold=0.75, facts={"files": 3.0, "errors": 0.0},
+                   parts={"files": 0.3, "errors": 0.0}, worker="local", reason="it is easy")  # fmt: skip
+    view.LiveView(out, terminal=False, explains=True)(route)
+    assert out.getvalue() == (
+        "· task t1: score 0.30 of 0.75 (files 3: 0.30, errors 0: 0.00)\n· task t1: local, since it is easy\n"
+    )

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 
 from gitagent.adapters.llama.chatting import Chat, Prompted
@@ -50,6 +51,11 @@ class LlamaModel:
         """The sha256 hex of the model file."""
         read_header(self.path)  # says what is wrong with the file, in words
         return digest_of(self.path)
+
+    @property
+    def build(self) -> str:
+        """The programs that decode, with their versions: others may come to other answers."""
+        return f"llama.cpp {self.engine.build}, llguidance {version('llguidance')}"
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens these messages take, chat template included."""
@@ -103,6 +109,7 @@ class LlamaModel:
                 prompt_tokens=len(prompted.tokens),
                 answer_tokens=work.tokens,
                 seconds=time.monotonic() - start,
+                stays_here=True,
             ),
             finish="stop" if answer.finished else "length",
         )

@@ -13,7 +13,7 @@ from gitagent.core.microtasks import Prompt, prompt
 from gitagent.errors import DiffError
 from gitagent.events import ModelReplied, PromptBuilt
 from gitagent.ports import Listener
-from gitagent.records import Candidate, MicroTask, Spending
+from gitagent.records import Candidate, MicroTask, Room, Spending
 
 ROUNDS = 3
 HEAD = 50
@@ -91,6 +91,7 @@ class LlamaWorker:
                 prompt_tokens=question.asked.prompt_tokens,
                 answer_tokens=work.tokens,
                 seconds=time.monotonic() - start,
+                stays_here=True,
             )
             if self._listener is not None:
                 self._listener(ModelReplied(spending=spending))
@@ -177,4 +178,11 @@ class LlamaWorker:
             spending=spending,
             temperature=answer.temperature,
             seed=answer.seed,
+            room=Room(
+                window=self.model.window,
+                prompt_tokens=question.asked.prompt_tokens,
+                answer_tokens=question.asked.answer_tokens,
+                left_out=question.asked.left_out,
+            ),
+            build=self.model.build,
         )
