@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gitagent import proving
@@ -110,18 +110,33 @@ class Verifier:
 
         base, tip = made("base", certificate.scope, "base"), made("tip", certificate.scope, "tip")
         differing = _differing(certificate, base, tip)
-        doubtful = dict.fromkeys([*certificate.red, *differing])
+        doubtful = dict.fromkeys([*certificate.red, *differing, *certificate.flaky])
         if "inconclusive" not in (base.state, tip.state):
             for run in (base, tip):
                 where = "base" if run is base else "tip"
                 there = {one.id for one in run.results}
                 if asked := [test for test in doubtful if test in there]:
                     made(where, asked, f"{where} again")
+        again = (runs.get("base again"), runs.get("tip again"))
+        whole = verdicts.judge(base, tip, red=certificate.red, base_again=again[0], tip_again=again[1])
+        hidden = [test for test in certificate.flaky if test in whole.pass_to_fail]
         verdict = verdicts.judge(
-            base, tip, red=certificate.red, base_again=runs.get("base again"), tip_again=runs.get("tip again")
+            _without(base, certificate.flaky),
+            _without(tip, certificate.flaky),
+            red=certificate.red,
+            base_again=again[0],
+            tip_again=again[1],
         )
         unable = next((run.reason for run in runs.values() if run.state == "inconclusive"), "")
         answer, reasons = _answer(certificate, verdict, differing, unable)
+        if answer == "holds" and hidden:
+            answer, reasons = (
+                "cannot tell",
+                tuple(
+                    f"{test} is certified as flaky, but passed twice on base and failed twice on tip"
+                    for test in hidden
+                ),
+            )
         reasons += self._tampering(certificate)
         return Verification(
             commit=certificate.tip.commit, answer=answer, reasons=reasons, certificate=certificate, runs=runs
@@ -143,6 +158,10 @@ class Verifier:
 
     def _fresh(self, commit: str) -> AbstractContextManager[Workspace]:
         return self._sandbox.open(lambda directory: self._repository.checkout(commit, directory), self._limits)
+
+
+def _without(run: TestRun, flaky: Sequence[str]) -> TestRun:
+    return replace(run, results=tuple(one for one in run.results if one.id not in flaky))
 
 
 def _differing(certificate: Certificate, base: TestRun, tip: TestRun) -> dict[str, str]:

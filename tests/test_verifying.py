@@ -8,13 +8,16 @@ import pytest
 
 from gitagent.adapters.git import GitRepository
 from gitagent.adapters.git_notes import GitNotes
-from gitagent.core import certificates
-from gitagent.core.certificates import Certificate
+from gitagent.adapters.unsandboxed import UnsandboxedSandbox
+from gitagent.core import certificates, testing
+from gitagent.core.certificates import Certificate, Place, Ran
 from gitagent.errors import SandboxError
 from gitagent.records import SandboxLimits
+from gitagent.tree import Tree
 from gitagent.verifying import Verification, Verifier
 from tests.fakes import FakeSandbox, FakeWorker, Texts
-from tests.test_pipeline import GOOD, World
+from tests.proofs import lean_python
+from tests.test_pipeline import GOOD, TASK, World, Writing
 
 Git = Callable[..., str]
 
@@ -126,3 +129,67 @@ def test_tests_that_cannot_be_run_here_prove_nothing_either_way(proven: Proven) 
     proven.judging(broken)
     with pytest.raises(SandboxError):
         proven.verify(proven.text)
+
+
+def test_a_flaky_test_may_come_out_as_it_likes(proven: Proven) -> None:
+    tests = {"(whole suite)": ("failed", "passed")}
+    assert proven.verify(replace(proven.certificate, tests=tests, flaky=("moody",))).answer == "holds"
+
+
+def test_what_is_called_flaky_to_hide_that_it_broke_is_brought_up(repo: Path, git: Git) -> None:
+    (repo / "test_sums.py").write_text(
+        "from pkg.deep.sums import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n\n\n"
+        "def test_same():\n    assert add(3, 3) == 0\n"
+    )
+    git(repo, "add", ".")
+    git(repo, "commit", "--quiet", "-m", "test")
+    base = git(repo, "rev-parse", "HEAD")
+    (repo / "pkg/deep/sums.py").write_text("def add(a, b):\n    return a + b\n")
+    git(repo, "commit", "--quiet", "-am", "mend")
+    repository, sandbox = GitRepository(str(repo)), UnsandboxedSandbox(lean_python())
+    tip, red = git(repo, "rev-parse", "HEAD"), "test_sums.py::test_add"
+    tree = Tree(repository, base)
+    command = testing.detect(tree.entries, tree.on_base).argv
+    log = "sha256:" + "0" * 64
+    runs = [
+        Ran(where=where, argv=command, state=state, exit_code=code, seconds=1.0, log=log)
+        for where, state, code in (("base", "failed", 1), ("tip", "passed", 0))
+    ]
+    forged = Certificate(
+        gitagent="1",
+        state="passed",
+        reason="",
+        base=Place(commit=base, tree=repository.tree(base)),
+        tip=Place(commit=tip, tree=repository.tree(tip)),
+        environment=sandbox.identity(),
+        command=command,
+        scope=(),
+        red=(red,),
+        runs=tuple(runs),  # type: ignore[arg-type]
+        tests={red: ("failed", "passed")},
+        flaky=("test_sums.py::test_same",),
+    )
+    found = Verifier(repository, sandbox, SandboxLimits()).verify(tip, certificates.text_of(forged))
+    assert found.answer == "cannot tell"
+    assert found.reasons == (
+        "test_sums.py::test_same is certified as flaky, but passed twice on base and failed twice on tip",
+    )
+    honest = replace(forged, flaky=())
+    assert Verifier(repository, sandbox, SandboxLimits()).verify(tip, certificates.text_of(honest)).answer == (
+        "does not hold"
+    )
+
+
+def test_tests_that_were_changed_on_the_way_are_pointed_at(repo: Path, git: Git) -> None:
+    world = World(repo, git)
+    (repo / "test_calc.py").write_text("def test_x():\n    assert True\n    assert 1\n")
+    git(repo, "add", ".")
+    git(repo, "commit", "--quiet", "-m", "test")
+    world.base = git(repo, "rev-parse", "HEAD")
+    world.more = {"notes": GitNotes(GitRepository(str(repo)))}
+    world.workers = [Writing("api", {"calc.py": GOOD, "test_calc.py": "def test_x():\n    assert True\n"})]
+    world.planners.append(world.planned(TASK, replace(TASK, id="t2", path="test_calc.py", excerpt="")))
+    tip = world.pursue(allow_test_changes=True).commits[-1].oid
+    verifier = Verifier(GitRepository(str(repo)), world.sandbox, SandboxLimits(), configured="check")
+    found = verifier.verify(tip, world.more["notes"].read(tip))
+    assert found.answer == "holds" and "look closer: the change tampers with" in found.reasons[-1]

@@ -31,7 +31,7 @@ def in_test(path: str, old: str | None, new: str) -> list[Finding]:
     """What a new text of a Python test file takes from its tests; a new file may hold anything but ways around."""
     after = _parsed(new)
     if after is None:
-        return [Finding(path=path, line=0, kind="deleted", what="the tests no longer parse")]
+        return [Finding(path=path, line=0, kind="deleted", what="the tests do not parse")]
     before = _parsed(old or "")
     if before is None:
         return []  # there were no tests that could run
