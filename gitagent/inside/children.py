@@ -32,9 +32,11 @@ KEPT: set[int] = set()
 def kill(pid: int, *, strays_too: bool = True) -> int:
     """End the child's process group, and whatever it left behind that became ours; its exit status."""
     KEPT.discard(pid)
-    for target in (os.killpg, os.kill):
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except OSError:  # it has no group yet
         with suppress(OSError):
-            target(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     for _ in range(3 if strays_too else 0):
         try:

@@ -41,7 +41,7 @@ from typing import Any, NoReturn
 from gitagent.inside.children import KEPT, adopt_strays, ending, kill, make_quiet
 from gitagent.inside.edits import edited
 from gitagent.inside.files import ROOT, Tree, heal, listed
-from gitagent.inside.warm import serve
+from gitagent.inside.warm import ENCORE_SECONDS, serve
 from gitagent.inside.warming import import_all, keep_bytecode, loaded, warm_pytest
 
 TOLD_BYTES = 256 * 1024
@@ -263,10 +263,11 @@ def try_all(job: dict[str, Any], say: Callable[..., None], limit: float) -> None
                 elif kind == "warm":
                     say("together", **fields)
             left = [*green, *full]
+        until = began + job["batch_seconds"]
         for number in left:
-            if tried and time.monotonic() - began > job["batch_seconds"]:
-                break
-            if passed >= job["stop_after"]:
+            if passed:
+                until = min(until, time.monotonic() + ENCORE_SECONDS)
+            if (tried and time.monotonic() > until) or passed >= job["stop_after"]:
                 break
             done(number, fresh(number))
             if number in alone and (damaged := heal(job["files"])):
