@@ -69,6 +69,7 @@ class SandboxConfig:
         choices=("auto", "docker", "bubblewrap", "none"),
     )
     image: str = _setting("", "container image; found by convention when empty")
+    base: str = _setting("", "image that one built from dependency files begins with; by language when empty")
     python: str = _setting("", "interpreter or virtual environment for bubblewrap and none", repository=False)
     memory_mb: int = _setting(2048, "memory, in MiB")
     cpus: float = _setting(2.0, "processors")

@@ -19,9 +19,10 @@ import docker
 import docker.errors
 import requests.exceptions
 
+from gitagent.adapters import docker_images, processes, workfiles
 from gitagent.adapters import docker_streams as streams
-from gitagent.adapters import processes, workfiles
 from gitagent.adapters.engines import engines
+from gitagent.core.images import Recipe
 from gitagent.errors import SandboxError
 from gitagent.records import Execution, SandboxLimits
 
@@ -75,6 +76,11 @@ class DockerSandbox:
     def identity(self) -> str:
         """`docker:sha256:…`, the image's own digest. Raises SandboxError if the image is not there."""
         return f"docker:{self._image_id}"
+
+    def built(self, recipe: Recipe, tell: Callable[[str], None]) -> "DockerSandbox":
+        """A sandbox of the image that a recipe makes, built if it is not there. Raises SandboxError if it fails."""
+        image = docker_images.ensure(self._api, recipe, pull=self._pull, tell=tell)
+        return DockerSandbox(image, base_url=self._base_url, pull=False, lifetime_seconds=self._lifetime_seconds)
 
     @contextlib.contextmanager
     def open(self, fill: Callable[[str], None], limits: SandboxLimits) -> Iterator["DockerWorkspace"]:

@@ -1,8 +1,8 @@
 """Chooses where tests run: in a container, else in bubblewrap, and on the bare host only when asked to."""
 
 import os
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -50,14 +50,18 @@ def choose(
     needs: Sequence[str] = (),
     read_only: Sequence[str] = (),
     pull: bool = True,
+    read: Callable[[str], bytes | None] = lambda path: None,
+    base: str | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Choice:
     """The sandbox of this name ("auto", "docker", "bubblewrap", "none"), known to work.
 
     `image` is the configured one; without it `paths` (the tree's files) and `devcontainer` (its text) decide.
     `python` is the configured interpreter, else `find_python(repository)`. `needs` is a command that must
     succeed inside for "auto" to take a sandbox, such as importing pytest: an image guessed by language often
-    has none of the project's dependencies, and the host's environment has. Raises RequestError for an unknown
-    name, SandboxError naming the choices if nothing works.
+    has none of the project's dependencies, and the host's environment has. `read` gives a file of the tree, to
+    build an image from, which begins with `base` where no Dockerfile says; `tell` hears the build.
+    Raises RequestError for an unknown name, SandboxError naming the choices if nothing works.
     """
     chooser = _Chooser(
         image=image,
@@ -68,6 +72,9 @@ def choose(
         needs=tuple(needs),
         read_only=tuple(read_only),
         pull=pull,
+        read=read,
+        base=base,
+        tell=tell,
     )
     if name == "docker":
         return chooser.docker()
@@ -95,6 +102,9 @@ class _Chooser:
     needs: tuple[str, ...]
     read_only: tuple[str, ...]
     pull: bool
+    read: Callable[[str], bytes | None]
+    base: str | None
+    tell: Callable[[str], None]
 
     @cached_property
     def host_python(self) -> str:
@@ -106,12 +116,18 @@ class _Chooser:
 
     def docker(self) -> Choice:
         choice, notes = self.image_choice
-        if choice is None or choice.dockerfile:
-            reason = f"{choice.dockerfile} would have to be built" if choice else "nothing says which image to use"
+        if choice is None:
             raise SandboxError(
-                f"no image for the tests: {reason}. Nothing was run.",
+                "no image for the tests: nothing says which image to use. Nothing was run.",
                 hint="set `image` under [sandbox] in .gitagent.toml",
             )
+        if self.base and not choice.stated:
+            choice = replace(choice, image=self.base, why="set as the base")
+        recipe = images.recipe(choice, self.paths, self.read)
+        if recipe is not None:
+            built = _docker(choice.image, self.pull).built(recipe, self.tell)
+            base = f" on {recipe.base}" if recipe.base else ""
+            return Choice(sandbox=built, notes=(*notes, f"an image built from {recipe.why}{base}"))
         sandbox = _docker(choice.image, self.pull)
         sandbox.identity()
         return Choice(sandbox=sandbox, notes=(*notes, f"image {choice.image}, {choice.why}"))
@@ -125,6 +141,8 @@ class _Chooser:
     def auto(self) -> Choice:
         choice, notes = self.image_choice
         against: list[str] = [*notes]
+        if choice and choice.dockerfile and engines():
+            return self.docker()
         container = self._container(choice, against, pull=self.pull and bool(choice and choice.stated))
         if container:
             return Choice(sandbox=container, notes=tuple(against))

@@ -13,7 +13,7 @@ from gitagent.adapters.git_verdicts import GitVerdicts
 from gitagent.config import Config, load_for
 from gitagent.core.microtasks import outlines
 from gitagent.errors import GitagentError, RequestError
-from gitagent.events import Event, Noted, Stream, TestsStarted
+from gitagent.events import Event, Noted, StepStarted, Stream, TestsStarted
 from gitagent.ports import Forge, Index, Model, Planner, Ports, Sandbox, Worker
 from gitagent.records import Candidate, Findings, MicroTask, Place, Plan, Request, Span, Spending
 
@@ -48,6 +48,9 @@ def sandbox_for(repository: GitRepository, config: Config, stream: Stream) -> Sa
         paths=entries,
         devcontainer=repository.read(entries[described]).decode("utf-8", "replace") if described else None,
         needs=("python3", "-c", HAS_PYTEST) if any(path.endswith(".py") for path in entries) else (),
+        read=lambda path: repository.read(entries[path]) if path in entries else None,
+        base=box.base or None,
+        tell=lambda line: stream(StepStarted(step="image", detail=line)),
     )
     for note in chosen.notes:
         stream(Noted(level="info", text=note))

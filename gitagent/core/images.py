@@ -1,9 +1,12 @@
 """Which container image a project asks for, from its configuration and its files; text in, a choice out."""
 
+import configparser
+import hashlib
 import json
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 DEVCONTAINERS = (".devcontainer/devcontainer.json", ".devcontainer.json")
 """Where a devcontainer description may lie, the first one found counts."""
@@ -15,6 +18,12 @@ _NAME = re.compile(
     r"(?=.{1,512}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(?::[0-9]+)?(?:/[a-z0-9][a-z0-9._-]*)*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?\Z"
 )
+
+_REQUIREMENTS = re.compile(
+    r"((test|dev)[-_])?requirements([-_](test|tests|dev))?\.txt|requirements/[\w-]+\.txt|constraints\.txt"
+)
+_TEST_GROUPS = ("test", "tests", "testing", "dev")
+_DEPENDENCY_BYTES = 1_000_000
 
 _DEFAULTS = (
     (("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "tox.ini"), "python:3.12-slim"),
@@ -111,3 +120,89 @@ def without_comments(text: str) -> str:
             out.append(" ")
         at = match.end()
     return "".join([*out, text[at:]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How to build an image: the files of its context by path, which of them is the Dockerfile, and the base image.
+
+    `base` is "" where the project's own Dockerfile names it. `why` says in words what it is made from.
+    """
+
+    base: str
+    dockerfile: str
+    files: Mapping[str, bytes] = field(hash=False)
+    why: str
+
+    def digest(self, base_id: str) -> str:
+        """The sha256 hex over all files and the base image's id: the name such an image is found again by."""
+        found = hashlib.sha256(f"{base_id}\0{self.dockerfile}\0".encode())
+        for path, data in sorted(self.files.items()):
+            found.update(f"{path}\0{len(data)}\0".encode("utf-8", "surrogateescape") + data)
+        return found.hexdigest()
+
+
+def recipe(choice: ImageChoice, paths: Collection[str], read: Callable[[str], bytes | None]) -> Recipe | None:
+    """How to build what a choice asks for: a project's Dockerfile, or the usual image with its Python dependencies.
+
+    `read` gives a file's bytes. None if there is nothing to build. Files that look like credentials, and
+    all but dependency files, are never among the recipe's.
+    """
+    if choice.dockerfile:
+        own = read(choice.dockerfile) or b""
+        return Recipe(base="", dockerfile="Dockerfile", files={"Dockerfile": own}, why=choice.dockerfile)
+    if choice.stated or not any(path.endswith(".py") for path in paths):
+        return None
+    files = {
+        path: data
+        for path in sorted(paths)
+        if _REQUIREMENTS.fullmatch(path) and (data := read(path)) is not None and len(data) <= _DEPENDENCY_BYTES
+    }
+    wanted = [f"{'-c' if path == 'constraints.txt' else '-r'} {path}" for path in files]
+    sources = list(files)
+    for path, names in (("pyproject.toml", _of_pyproject), ("setup.cfg", _of_setup_cfg)):
+        if path in paths and (
+            declared := names((read(path) or b"")[:_DEPENDENCY_BYTES].decode("utf-8", "replace"))
+        ):
+            wanted += declared
+            sources.append(path)
+    if not any(re.match(r"pytest\b", line, re.IGNORECASE) for line in wanted):
+        wanted.append("pytest")
+    files["gitagent-dependencies.txt"] = "".join(f"{line}\n" for line in wanted).encode()
+    files["Dockerfile"] = (
+        f"FROM {choice.image}\nWORKDIR /opt/gitagent-environment\nCOPY . .\n"
+        "RUN PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore python3 -m pip install "
+        "--no-cache-dir --disable-pip-version-check -r gitagent-dependencies.txt\nWORKDIR /\n"
+    ).encode()
+    why = f"the dependencies in {', '.join(sources)}" if sources else "pytest alone, no dependency file was found"
+    return Recipe(base=choice.image, dockerfile="Dockerfile", files=files, why=why)
+
+
+def _of_pyproject(text: str) -> list[str]:
+    try:
+        told = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return []
+    project = told.get("project")
+    project = project if isinstance(project, dict) else {}
+    found = [project.get("dependencies")]
+    for groups in (project.get("optional-dependencies"), told.get("dependency-groups")):
+        if isinstance(groups, dict):
+            found += [groups.get(name) for name in _TEST_GROUPS]
+    return [line for lines in found if isinstance(lines, list) for line in lines if _is_requirement(line)]
+
+
+def _of_setup_cfg(text: str) -> list[str]:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return []
+    told = [parser.get("options", "install_requires", fallback="")]
+    told += [parser.get("options.extras_require", name, fallback="") for name in _TEST_GROUPS]
+    return [line.strip() for lines in told for line in lines.split("\n") if _is_requirement(line.strip())]
+
+
+def _is_requirement(line: object) -> bool:
+    """Whether a line names a package: no option of pip, no path, no address, nothing over several lines."""
+    return isinstance(line, str) and bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*[^\n\r@:/\\]{0,300}", line))

@@ -56,8 +56,6 @@ def test_docker_without_any_image_says_where_to_set_one() -> None:
     with pytest.raises(SandboxError, match="nothing says which image to use") as caught:
         choose("docker")
     assert "[sandbox]" in caught.value.hint
-    with pytest.raises(SandboxError, match=r"\.gitagent/Dockerfile would have to be built"):
-        choose("docker", paths=[".gitagent/Dockerfile"])
 
 
 @pytest.mark.bubblewrap
@@ -77,6 +75,15 @@ def test_auto_takes_the_container_when_the_image_is_there() -> None:
     assert (choice.sandbox.name, choice.notes) == ("docker", (f"image {IMAGE}, set under [sandbox]",))
     text = f'{{"image": "{IMAGE}", /* as in the editor */}}'
     assert choose("docker", devcontainer=text).notes == (f"image {IMAGE}, from the devcontainer",)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("name", ["docker", "auto"])
+def test_a_dockerfile_that_cannot_be_built_is_an_error_with_its_last_lines(name: str) -> None:
+    docker_or_skip()
+    files = {".gitagent/Dockerfile": f"FROM {IMAGE}\nRUN echo no such luck && false\n".encode()}
+    with pytest.raises(SandboxError, match=r"(?s)for \.gitagent/Dockerfile failed:.*no such luck"):
+        choose(name, paths=files, read=files.get)
 
 
 @pytest.mark.docker

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitagent.core.images import choose, devcontainer_image, devcontainer_of, is_image_name, without_comments
+from gitagent.core.images import (
+    ImageChoice,
+    choose,
+    devcontainer_image,
+    devcontainer_of,
+    is_image_name,
+    recipe,
+    without_comments,
+)
 
 
 def test_the_configured_image_comes_before_all() -> None:
@@ -111,3 +119,54 @@ def test_a_devcontainer_is_described_in_its_folder_or_else_at_the_root() -> None
     both = [".devcontainer.json", ".devcontainer/devcontainer.json"]
     assert devcontainer_of(both) == ".devcontainer/devcontainer.json"
     assert devcontainer_of(["a.py"]) is None
+
+
+GUESS = ImageChoice(image="python:3", why="", stated=False)
+
+
+def test_a_recipe_holds_the_dependency_files_and_what_the_manifests_declare_and_no_other_file() -> None:
+    files = {
+        "app.py": b"",
+        ".env": b"SECRET=1",
+        "requirements.txt": b"six\n",
+        "requirements-dev.txt": b"attrs\n",
+        "setup.cfg": b"[options]\ninstall_requires =\n  iniconfig>=1\n  -e .\n",
+        "pyproject.toml": b'[project]\ndependencies = ["click>=8", "x @ file:///etc/passwd"]\n'
+        b'[project.optional-dependencies]\ntest = ["pytest-cov"]\ndocs = ["sphinx"]\n'
+        b'[dependency-groups]\ndev = ["pytest>=8", {include-group = "x"}]\n',
+    }
+    made = recipe(GUESS, files, files.get)
+    assert made is not None
+    assert set(made.files) == {
+        "Dockerfile",
+        "gitagent-dependencies.txt",
+        "requirements.txt",
+        "requirements-dev.txt",
+    }
+    wanted = made.files["gitagent-dependencies.txt"].decode().split("\n")
+    assert wanted == ["-r requirements-dev.txt", "-r requirements.txt", "click>=8", "pytest-cov", "pytest>=8",
+                      "iniconfig>=1", ""]  # fmt: skip
+    assert made.why == "the dependencies in requirements-dev.txt, requirements.txt, pyproject.toml, setup.cfg"
+
+
+def test_a_recipes_digest_changes_with_its_files_and_its_base() -> None:
+    digests = set()
+    for line, base in ((b"six==1", "a"), (b"six==2", "a"), (b"six==2", "b"), (b"six==2", "b")):
+        files = {"a.py": b"", "requirements.txt": line}
+        made = recipe(GUESS, files, files.get)
+        assert made is not None
+        digests.add(made.digest(base))
+    assert len(digests) == 3
+
+
+def test_there_is_no_recipe_for_an_image_that_is_named_nor_yet_for_other_languages() -> None:
+    named = ImageChoice(image="python:3", why="", stated=True)
+    assert recipe(named, ["a.py"], lambda path: b"") is None
+    assert recipe(GUESS, ["package.json"], lambda path: b"{}") is None
+
+
+def test_manifests_that_cannot_be_read_declare_nothing() -> None:
+    files = {"a.py": b"", "pyproject.toml": b"[", "setup.cfg": b"junk"}
+    made = recipe(GUESS, files, files.get)
+    assert made is not None
+    assert made.files["gitagent-dependencies.txt"] == b"pytest\n"
