@@ -2,19 +2,21 @@
 
 import heapq
 import json
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from bench.measuring import median, table
+from bench.measuring import table
 from bench.mutants import mending
 from bench.mutants.operators import meaning_of
 from bench.mutants.seeding import Bug
 from gitagent.adapters.templates import TemplatesWorker
 from gitagent.records import Candidate, MicroTask, Note, Suspect
 
-MOST = 6000
+MOST = 2000
 # What may differ between texts that mean the same; the syntax tree has the last word.
 _LAYOUT = str.maketrans("", "", " \t\r\n()'\",\\")
 Proposals = Callable[[MicroTask, str], Iterator[Candidate]]
@@ -69,36 +71,26 @@ def _bare(text: str) -> str:
 
 
 def report(bugs: Sequence[Bug], results: Path, split: Mapping[str, str]) -> None:
-    """Print the places."""
-    worker = TemplatesWorker()
-    places: dict[str, list[int]] = {"dev": [], "held": []}
+    """Print the places, with the n-gram model and without it."""
+    kinds = {"with the model of the file": True, "without": False}
+    places: dict[tuple[str, str], list[int]] = {}
     for bug in bugs:
         tasks, texts, right = planned(bug, results)
-        began = time.monotonic()
-        found = place(bug, tasks, texts, right, lambda task, text: worker.candidates(task, text, limit=MOST))
-        places[split[bug.package]].append(found)
-        took = time.monotonic() - began
-        at = [
-            (task.id, suspect.score, sum(s.score > suspect.score for t in tasks for s in t.suspects))
-            for task in tasks
-            for suspect in task.suspects
-            if suspect.path == bug.path and suspect.line == bug.line
-        ]
-        print(
-            f"{bug.id:18} {bug.operator:20} {found or '-':>6} {took:5.1f} s  line {bug.line} {at[:1]}", flush=True
-        )
-    rows = [
-        [
-            name,
-            str(len(found)),
-            *(f"{sum(0 < p <= most for p in found)}" for most in (10, 50, 200, 1000, MOST)),
-            f"{median([p or MOST for p in found]):.0f}",
-        ]
-        for name, found in places.items()
-        if found
-    ]
-    table(
-        "Candidates until the bug is undone:",
-        ["packages", "bugs", "10", "50", "200", "1000", str(MOST), "median"],
-        rows,
-    )
+        found = []
+        for kind, natural in kinds.items():
+            worker = TemplatesWorker(natural=natural)
+            began = time.monotonic()
+            at = place(bug, tasks, texts, right, partial(worker.candidates, limit=MOST))
+            places.setdefault((split[bug.package], kind), []).append(at)
+            found.append(f"{at or '-':>6} ({time.monotonic() - began:.1f} s)")
+        print(f"{bug.id:18} {bug.operator:20} {' '.join(found)}", flush=True)
+    steps = (10, 50, 200, 1000, MOST)
+    head = ["packages", "ranked", "bugs", *map(str, steps), "geometric mean"]
+    rows = []
+    for (name, kind), these in sorted(places.items()):
+        mean = math.exp(sum(math.log(at or 2 * MOST) for at in these) / len(these))
+        within = [str(sum(0 < at <= most for at in these)) for most in steps]
+        half = {"dev": "developed on", "held": "held back"}[name]
+        rows.append([half, kind, str(len(these)), *within, f"{mean:.0f}"])
+    note = f"One not among the first {MOST} counts as {2 * MOST} in the mean."
+    table("Bugs undone within so many candidates:", head, rows, notes=[note])

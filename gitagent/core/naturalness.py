@@ -40,7 +40,7 @@ def tokens(text: str) -> list[str]:
 
 
 class Naturalness:
-    """Counts of what is written in some texts; `surprise` tells how unlike them something is."""
+    """Counts of what is written in some texts; `without` asks how unlike them a piece is."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._seen: Counter[tuple[str, ...]] = Counter()
@@ -55,23 +55,11 @@ class Naturalness:
         self._kinds = dict(kinds)
         self._words = self._kinds.get((), 0) + 1
 
-    def surprise(
-        self, found: Sequence[str], first: int, last: int, without: Counter[tuple[str, ...]] | None = None
-    ) -> float:
-        """Bits that the tokens `first` to before `last` carry, given those before them.
+    def without(self, found: Sequence[str]) -> "Elsewhere":
+        """The model as if this piece of code were not in the texts: a place is no witness for itself."""
+        return Elsewhere(self, Counter(_grams(found)))
 
-        `without` are sequences (`grams`) that are not to count as seen: those of the place itself.
-        """
-        padded = (*_START, *found)
-        return sum(
-            -math.log2(self._chance(padded[at : at + _ORDER], without or _NOTHING)) for at in range(first, last)
-        )
-
-    def grams(self, found: Sequence[str]) -> Counter[tuple[str, ...]]:
-        """The sequences of a piece of code, as `without` takes them."""
-        return Counter(_grams(found))
-
-    def _chance(self, gram: tuple[str, ...], without: Counter[tuple[str, ...]]) -> float:
+    def chance(self, gram: tuple[str, ...], without: Counter[tuple[str, ...]]) -> float:
         chance = 1.0 / (self._words + 1)
         for length in range(1, _ORDER + 1):
             part = gram[-length:]
@@ -79,16 +67,30 @@ class Naturalness:
             kinds = self._kinds.get(before, 0)
             if not kinds:
                 break
-            count, total = self._seen[part], self._after[before]
-            if without:
-                own = without[part]
-                count -= own
-                total -= own
+            own = without.get(part, 0)
+            count, total = self._seen.get(part, 0) - own, self._after[before] - own
             chance = (max(count, 0) + kinds * chance) / (max(total, 0) + kinds)
         return chance
 
 
-_NOTHING: Counter[tuple[str, ...]] = Counter()
+class Elsewhere:
+    """A model with some sequences left out."""
+
+    def __init__(self, model: Naturalness, own: Counter[tuple[str, ...]]) -> None:
+        self._model, self._own = model, own
+        self._bits: dict[tuple[str, ...], float] = {}
+
+    def surprise(self, found: Sequence[str], first: int, last: int) -> float:
+        """Bits that the tokens `first` to before `last` carry, given those before them."""
+        padded = (*_START, *found)
+        bits = self._bits
+        total = 0.0
+        for at in range(first, last):
+            gram = padded[at : at + _ORDER]
+            if gram not in bits:
+                bits[gram] = -math.log2(self._model.chance(gram, self._own))
+            total += bits[gram]
+        return total
 
 
 def _grams(found: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -178,6 +178,67 @@ def test_nothing_outside_an_edit_changes_whatever_ends_the_lines() -> None:
             assert repair.text.startswith(changed) or repair.line <= 4
 
 
+def test_every_candidate_of_every_family_compiles_differs_and_comes_once() -> None:
+    last, found = MODULE.count("\n") + 1, set()
+    for repair in islice(repairs(MODULE, [], first_line=1, last_line=last), 1500):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `number is 1` is an odd idea, not a wrong one
+            compile(repair.text, "m.py", "exec")
+        found.add(repair.text)
+    assert len(found) == 1500
+    assert MODULE not in found
+
+
+def test_two_edits_at_once_come_after_the_single_ones() -> None:
+    text = "def f(a, b):\n    x = a < b\n    y = a > b\n    return x == y\n"
+    found = all_of(text, most=3000)
+    both = [one for one in found if one.pattern.startswith("two edits")]
+    wanted = text.replace("<", "<=").replace("a > b", "a >= b")
+    assert wanted in {one.text for one in both}
+    assert found.index(both[0]) > 300
+    assert sorted(found, key=lambda one: -one.score) == found
+
+
+def test_what_a_failure_says_a_type_lacks_becomes_what_it_has() -> None:
+    text = "def f(s):\n    return s.parse('x')\n"
+    new = text.replace("parse", "rfind")
+
+    def place(hints: Sequence[str]) -> int:
+        return [*(one.text for one in all_of(text, hints=hints)), new].index(new)
+
+    assert place(["E   AttributeError: 'str' object has no attribute 'parse'"]) < min(place([]), 80)
+    own = "class C:\n    def g(self):\n        return 1\n\ndef f(c):\n    return c.h()\n"
+    assert own.replace("c.h()", "c.g()") in {
+        one.text for one in all_of(own, hints=["E   AttributeError: 'C' object has no attribute 'h'"])
+    }
+
+
+def test_what_the_file_has_elsewhere_comes_first() -> None:
+    lines = "".join(f"def f{n}(a):\n    return a.width * a.height\n" for n in range(5))
+    text = f"{lines}def g(a):\n    return a.width * a.width\n"
+    new = text.replace("a.width * a.width", "a.width * a.height")
+
+    def place(natural: bool) -> int:
+        found = repairs(text, [], first_line=12, last_line=12, natural=natural)
+        return [one.text for one in found].index(new)
+
+    assert place(True) < place(False)
+
+
+@pytest.mark.parametrize(
+    ("text", "new"),
+    [
+        ("def g(a, b, c):\n    pass\n\ndef f(a, b, c):\n    g(a, c)\n", "g(a, b, c)"),
+        ("class C:\n    def f(self, a, b):\n        self.a = a\n        pass\n", "self.b = b"),
+        ("def f(a, form):\n    if callable(form):\n        return None\n    return a\n", "return form(a)"),
+        ("def f(a):\n    g(x, a)\n    return a.b\n", "x = a.b"),
+        ("def g(sep=','):\n    pass\n\ndef f(sep=None):\n    pass\n", "f(sep=',')"),
+    ],
+)
+def test_what_is_missing_is_made_of_what_is_there(text: str, new: str) -> None:
+    assert any(new in one.text for one in all_of(text, most=3000))
+
+
 def test_only_lines_within_the_range_change() -> None:
     old = MODULE.split("\n")
     for repair in repairs(MODULE, [], first_line=19, last_line=23):

@@ -6,12 +6,13 @@ byte as it was.
 """
 
 import heapq
+import math
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from gitagent.core.naturalness import Naturalness, changed, tokens
+from gitagent.core.naturalness import Elsewhere, changed, tokens
 from gitagent.core.templates import calls, conditions, names, operators, statements, values
 from gitagent.core.templates.source import Edit, Site, Source
 from gitagent.records import Suspect
@@ -97,6 +98,7 @@ _HINTS: tuple[tuple[str, float, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 _FADE = 0.12  # the n-th further edit of one family on one statement counts 1 / (1 + n x this)
+_HOPED = 0.6  # what the best edit of a family is hoped to be worth before it is known
 _SURPRISE = 0.15  # how much each bit of surprise that an edit adds tells against it
 _FLOOR = 0.08  # statements beside a suspect keep this share of the top suspicion
 _PAIRED = 60  # so many of the best edits are also tried two at once
@@ -133,7 +135,7 @@ def repairs(
     """
     mark = text[:1] if text.startswith("\ufeff") else ""
     try:
-        src = Source(text[len(mark) :])
+        src = _source(text[len(mark) :])
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     said = _complaint("\n".join(hints))
@@ -188,6 +190,12 @@ def _pairs(src: Source, best: Sequence[_Found]) -> list[_Found]:
     return sorted(found, key=lambda pair: pair[3])
 
 
+@lru_cache(maxsize=4)
+def _source(text: str) -> Source:
+    """A file is asked about in several stretches, and read once."""
+    return Source(text)
+
+
 def _complaint(said: str) -> str:
     """What went wrong in a test's words: of a pytest report the lines marked `E`, else all of it."""
     said = said[:200_000]
@@ -201,13 +209,13 @@ class _Queue:
     def __init__(self, src: Source, told: frozenset[str], natural: bool) -> None:
         self._src = src
         self._told = told
-        self._model = Naturalness([src.text]) if natural else None
-        self._lines: dict[tuple[int, int], tuple[list[str], Counter[tuple[str, ...]]]] = {}
+        self._model = src.natural if natural else None
+        self._lines: dict[tuple[int, int], tuple[list[str], Elsewhere]] = {}
         self._heap: list[tuple[float, int, Site, str, float, list[tuple[float, Edit]] | None, int]] = []
         self._order = 0
 
     def push(self, site: Site, family: str, worth: float) -> None:
-        self._put(worth, site, family, worth, None, 0)
+        self._put(worth * _HOPED, site, family, worth, None, 0)
 
     def _put(
         self,
@@ -222,13 +230,15 @@ class _Queue:
         heapq.heappush(self._heap, (-score, self._order, site, family, worth, edits, turn))
 
     def __iter__(self) -> Iterator[_Found]:
+        last = math.inf
         while self._heap:
-            score, _, site, family, worth, edits, turn = heapq.heappop(self._heap)
+            minus, _, site, family, worth, edits, turn = heapq.heappop(self._heap)
             if edits is None:
                 found = [(self._natural(edit), edit) for edit in FAMILIES[family][0](self._src, site)]
                 edits, turn = sorted(found, key=lambda pair: -pair[0]), -1
             else:
-                yield edits[turn][1], site, family, -score
+                last = min(last, -minus)
+                yield edits[turn][1], site, family, last
             turn += 1
             if turn < len(edits):
                 self._put(
@@ -252,12 +262,12 @@ class _Queue:
         end = text.find("\n", edit.end) + 1 or len(text)
         if (start, end) not in self._lines:
             old = tokens(text[start:end])
-            self._lines[start, end] = (old, self._model.grams(old))
-        old, own = self._lines[start, end]
+            self._lines[start, end] = (old, self._model.without(old))
+        old, elsewhere = self._lines[start, end]
         new = tokens(text[start : edit.start] + edit.new + text[edit.end : end])
         first, old_end, new_end = changed(old, new)
-        before = self._model.surprise(old, first, old_end, own)
-        after = self._model.surprise(new, first, new_end, own)
+        before = elsewhere.surprise(old, first, old_end)
+        after = elsewhere.surprise(new, first, new_end)
         return float(1.0 / (1.0 + 2.0 ** (_SURPRISE * (after - before))))
 
 

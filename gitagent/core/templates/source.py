@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
 
+from gitagent.core.naturalness import Naturalness
 from gitagent.core.templates.uses import Uses
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -282,6 +283,11 @@ class Source:
         return [node for node in self.all_nodes if isinstance(node, ast.Call)]
 
     @cached_property
+    def natural(self) -> Naturalness:
+        """What is usual in this file."""
+        return Naturalness([self.text])
+
+    @cached_property
     def functions(self) -> dict[str, list[Function]]:
         """The functions and methods defined in the file, by name."""
         found: dict[str, list[Function]] = {}
@@ -343,7 +349,9 @@ class Source:
             elif isinstance(node, (ast.For, ast.AsyncFor, ast.While)):
                 inner = (function, owner, True)
             for name in ("body", "orelse", "finalbody"):
-                self._gather(getattr(node, name, []), *inner, first, last, found)
+                # The `else` of a loop is no part of it.
+                within = (*inner[:2], in_loop) if name == "orelse" else inner
+                self._gather(getattr(node, name, []), *within, first, last, found)
             for handler in getattr(node, "handlers", ()):
                 self._site(handler, block, *inner, first, last, found)
                 self._gather(handler.body, *inner, first, last, found)
