@@ -1,6 +1,9 @@
 """Brings the index up to a tree: reads the blobs it does not know yet, in several processes where that pays."""
 
 import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Collection, Sequence
 
 from gitagent.adapters.index.extracting import extracted
@@ -46,35 +49,84 @@ def update(
     work = list(missing.items())
     parts = [work[first : first + _BATCH] for first in range(0, len(work), _BATCH)]
     processes = min(os.cpu_count() or 1, _MOST_PROCESSES, len(parts))
-    batches: Sequence[Batch] | None = None
-    if len(work) >= IN_ONE_PROCESS and processes > 1:
-        batches = _in_processes(parts, directory, processes)
-    if batches is None:
-        batches = [_batch(part, read) for part in parts]
+    if len(work) < IN_ONE_PROCESS:
+        processes = 1
+    batches = _in_processes(parts, read, directory, processes)
     store.add(batches, {entry.oid for entry in entries})
     return len(work)
 
 
 def _in_processes(
-    parts: Sequence[Sequence[tuple[str, str]]], directory: str, processes: int
-) -> Sequence[Batch] | None:
-    """None where no processes can be started (a sandbox, a main module that cannot be imported again)."""
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
-
+    parts: Sequence[Sequence[tuple[str, str]]], read: Callable[[str], bytes], directory: str, processes: int
+) -> Sequence[Batch]:
+    """Share the parts out among processes, this one among them; what a broken one leaves is done here."""
+    shares = [parts[number::processes] for number in range(processes)]
+    helpers = [_Helper(share, directory) for share in shares[1:]]
     try:
-        # Not forked: a copy of a process with threads may hang.
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            return list(pool.map(_batch_of_repository, parts, [directory] * len(parts)))
-    except (BrokenProcessPool, OSError):
-        return None
+        batches = [_batch(part, read) for part in shares[0]]
+        for helper in helpers:
+            found = helper.batches()
+            batches += [_batch(part, read) for part in helper.parts] if found is None else found
+    finally:
+        for helper in helpers:
+            helper.stop()
+    return batches
 
 
-def _batch_of_repository(part: Sequence[tuple[str, str]], directory: str) -> Batch:
+class _Helper:
+    """A process of ours that reads some of the blobs.
+
+    Not forked, as a copy of a process with threads may hang, and not by multiprocessing, which would run the main
+    module of whoever embeds us again.
+    """
+
+    def __init__(self, parts: Sequence[Sequence[tuple[str, str]]], directory: str) -> None:
+        self.parts = parts
+        self._asked = pickle.dumps((parts, directory))
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", f"from {__name__} import serve; serve()"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+            )
+            into, self._process.stdin = self._process.stdin, None
+            assert into is not None
+            with into:
+                into.write(self._asked)
+        except OSError:
+            self.stop()
+
+    def batches(self) -> Sequence[Batch] | None:
+        """What it read, None if it could not."""
+        if self._process is None:
+            return None
+        data, _ = self._process.communicate()
+        if self._process.returncode:
+            return None
+        found: Sequence[Batch] = pickle.loads(data)  # from our own process, through its pipe
+        return found
+
+    def stop(self) -> None:
+        """End it, if it has not, and let go of its pipe."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+            self._process = None
+
+
+def serve() -> None:
+    """Answer one question of a process that indexes: parts and a directory in, batches out."""
+    parts, directory = pickle.loads(sys.stdin.buffer.read())
     from gitagent.adapters.git import GitRepository
 
-    return _batch(part, GitRepository(directory).read)
+    read = GitRepository(directory).read
+    found = [_batch(part, read) for part in parts]
+    sys.stdout.buffer.write(pickle.dumps(found))
 
 
 def _batch(part: Sequence[tuple[str, str]], read: Callable[[str], bytes]) -> Batch:

@@ -152,8 +152,8 @@ def test_a_large_tree_is_read_in_several_processes(tmp_path: Path, git: Git) -> 
     index.close()
 
 
-def test_the_index_works_where_no_process_can_be_started_anew(shop: Path, git: Git) -> None:
-    """A program that comes by standard input has no file that a second process could begin with."""
+def test_a_program_without_a_file_or_a_guard_can_use_the_index(shop: Path, git: Git) -> None:
+    """Nothing of the program that asks is run again in the processes that help."""
     for number in range(updating.IN_ONE_PROCESS):
         (shop / f"m{number}.py").write_text(f"def work_{number}(): pass\n")
     git(shop, "add", ".")
@@ -163,7 +163,22 @@ def test_the_index_works_where_no_process_can_be_started_anew(shop: Path, git: G
         f"r = GitRepository({str(shop)!r})\nprint(CodeIndex(r).places(r.head().oid, 'work_5')[0].path)\n"
     )
     done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True, check=False)
-    assert done.stdout == "m5.py\n"
+    assert done.stdout == "m5.py\n" and done.stderr == ""
+
+
+def test_what_a_process_that_cannot_start_leaves_is_done_here(
+    shop: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(updating.IN_ONE_PROCESS):
+        (shop / f"m{number}.py").write_text(f"def work_{number}(): pass\n")
+    git(shop, "add", ".")
+    git(shop, "commit", "--quiet", "-m", "many")
+    for broken in ("/bin/false", str(shop / "nowhere")):
+        monkeypatch.setattr(sys, "executable", broken)
+        (shop / ".git/gitagent" / NAME).unlink(missing_ok=True)
+        index = CodeIndex(GitRepository(str(shop)))
+        assert paths(index, head(shop), "work_599 fails")[0] == "m599.py"
+        index.close()
 
 
 def test_a_repository_without_git_history_to_read_still_has_words(shop: Path, git: Git, tmp_path: Path) -> None:
