@@ -12,10 +12,10 @@ from gitagent.errors import RepositoryError
 from gitagent.records import FileEntry
 
 MOST_FILES = 100_000
-IN_ONE_PROCESS = 600
+IN_ONE_PROCESS = 300
 """Fewer new files than this are read here: a second process takes a while to begin."""
 
-_BATCH = 250
+_BATCH = 150
 _MOST_PROCESSES = 8
 _NEVER_TEXT = """
     png jpg jpeg gif ico webp bmp tif tiff psd svg pdf eps zip gz tgz bz2 xz zst 7z tar jar war whl egg so dll dylib

@@ -177,7 +177,7 @@ def test_what_a_process_that_cannot_start_leaves_is_done_here(
         monkeypatch.setattr(sys, "executable", broken)
         (shop / ".git/gitagent" / NAME).unlink(missing_ok=True)
         index = CodeIndex(GitRepository(str(shop)))
-        assert paths(index, head(shop), "work_599 fails")[0] == "m599.py"
+        assert paths(index, head(shop), "work_299 fails")[0] == "m299.py"
         index.close()
 
 
