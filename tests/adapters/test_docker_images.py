@@ -1,6 +1,7 @@
 """Images built from a project's files, by a real engine; the network is used where packages are fetched."""
 
 import ensurepip
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,14 +80,19 @@ def test_a_projects_dependencies_are_installed_once_and_its_tests_run_without_ne
     wheels = sorted(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
     if not wheels:
         pytest.skip("no pip to put into the base image: this Python bundles none")
+    # Where the machine's owner trusts an authority of his own, the base image has to as well.
+    trusted = os.environ.get("PIP_CERT", "")
+    bundle = {"trusted.crt": Path(trusted).read_bytes()} if os.path.isfile(trusted) else {}
+    more = "COPY trusted.crt /opt/\nENV PIP_CERT=/opt/trusted.crt\n" if bundle else ""
     with_pip = docker_images.ensure(
         api,
         Recipe(
             base=IMAGE,
             dockerfile="Dockerfile",
             files={
-                "Dockerfile": f"FROM {IMAGE}\nCOPY *.whl /opt/\nENV PYTHONPATH=/opt/{wheels[0].name}\n".encode(),
+                "Dockerfile": f"FROM {IMAGE}\nCOPY *.whl /opt/\nENV PYTHONPATH=/opt/{wheels[0].name}\n{more}".encode(),
                 wheels[0].name: wheels[0].read_bytes(),
+                **bundle,
             },
             why="pip",
         ),
