@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import Literal
 
-from gitagent import attesting, certifying, finding, guarding, saving, searching, solving, testfirst
+from gitagent import attesting, certifying, finding, guarding, recording, saving, searching, solving, testfirst
 from gitagent.core import intake, ledger, messages, testing
 from gitagent.errors import GitagentError, RepositoryError
 from gitagent.events import (
@@ -52,7 +52,11 @@ class _Run:
         if self.earlier:
             self.request = request = replace(request, base=self.earlier)
         self.budget = searching.Budget(options.limits)
-        self.journal = saving.Journal(ports.runs, options.run)
+        recorder = recording.Recorder()
+        self.ports = ports = replace(
+            ports, workers=tuple(recording.RecordedWorker(worker, recorder) for worker in ports.workers)
+        )
+        self.journal = saving.Journal(ports.runs, options.run, lambda: recorder.files(options.settings))
         self.progress = Progress(saved=lambda: self._save(self._report("nothing", "under way")))
         self.workspaces = Workspaces(self._open)
         self.tree = Tree(ports.repository, request.base)

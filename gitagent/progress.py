@@ -11,7 +11,7 @@ class Options:
     """How one run is to be done. `candidates` are diffs asked for one micro-task, by worker name.
 
     `branch` is the scratch branch where it is not the request's own. With `carry_on` a branch that is there is built
-    upon, whoever committed on it.
+    upon, whoever committed on it. `settings` decide what the workers answer, and are kept for a replay.
     """
 
     run: str
@@ -23,6 +23,7 @@ class Options:
     template_candidates: int = 400
     routing_threshold: float = 0.75
     routing_patience: int = 2
+    settings: Mapping[str, object] = field(default_factory=dict, hash=False)
     dry_run: bool = False
     again: bool = False
     branch: str = ""

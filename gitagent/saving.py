@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable, Mapping
 
 from gitagent.events import Event, as_json, as_plain
 from gitagent.ports import Runs
@@ -11,8 +12,9 @@ from gitagent.records import Report
 class Journal:
     """Hears every event and writes them down together with the newest report."""
 
-    def __init__(self, runs: Runs, run: str) -> None:
-        self._runs, self._run = runs, run
+    def __init__(self, runs: Runs, run: str, more: Callable[[], Mapping[str, str]] = dict) -> None:
+        """`more` gives further files of the run as they are by then."""
+        self._runs, self._run, self._more = runs, run, more
         self._began = time.monotonic()
         self._lines: list[str] = []
 
@@ -28,4 +30,5 @@ class Journal:
         }
         if report.plan is not None:
             files["plan.json"] = json.dumps(as_plain(report.plan), indent=1) + "\n"
+        files |= self._more()
         self._runs.save(self._run, files, f"{report.state}: {report.request.title}")

@@ -18,6 +18,7 @@ COMMANDS = {
     "show": ("gitagent.cli.history", "Show a run: what was asked, planned, tried and spent."),
     "hook": ("gitagent.cli.hook", "Let commits ask and pushes be checked: git hooks."),
     "bot": ("gitagent.cli.bot", "The jobs of the GitHub workflow."),
+    "replay": ("gitagent.cli.replay", "Ask a run's local workers again and compare the diffs."),
     "ledger": ("gitagent.cli.ledger", "What the runs cost, by worker."),
     "init": ("gitagent.cli.setup", "Write a configuration for this repository."),
     "doctor": ("gitagent.cli.doctor", "Say what is there, what is missing, and the command that mends it."),

@@ -248,6 +248,21 @@ def _templates(judge: "Later[LlamaWorker] | None") -> Worker:
     return TemplatesWorker(judge=lambda before, texts: judge.made().model.log_probabilities(before, texts))
 
 
+def replay_workers(config: Config) -> dict[str, Worker]:
+    """The workers whose answers can come out the same again, each loaded when it is asked."""
+    local = Later("local", lambda: _local(config, Stream()))
+    return {
+        "templates": LaterWorker("templates", lambda: _templates(local if config.templates.judge else None)),
+        "local": LaterWorker("local", local.made),
+    }
+
+
+def replay_settings(config: Config) -> dict[str, object]:
+    """The settings that decide what those workers answer, for the record of a run."""
+    names = ("templates.judge", "local.model", "local.window", "local.candidates")
+    return {name: config.value(name) for name in names}
+
+
 def _localizer(config: Config) -> Planner:
     from gitagent.planners import LocalizerPlanner
 

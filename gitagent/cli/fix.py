@@ -162,6 +162,7 @@ def fix_command(
                 test_command=config.tests.command,
                 candidates={"local": candidates or config.local.candidates, "api": candidates or 3},
                 template_candidates=config.templates.candidates,
+                settings=building.replay_settings(config),
                 routing_threshold=config.routing.threshold,
                 routing_patience=max(config.routing.patience, 1),
                 dry_run=dry_run,

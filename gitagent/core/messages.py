@@ -238,6 +238,8 @@ def _cost(ledger: Sequence[Spending], limits: Limits, seconds: float, tried: int
 
 def _replay(run: str, changes: Sequence[tuple[Commit, Candidate]]) -> str:
     lines = [f"gitagent show {run}"]
+    if any(candidate.build for _, candidate in changes):
+        lines.append(f"gitagent replay {run}")
     if changes:
         lines.append(f"git show {changes[-1][0].oid[:12]}")
     return fenced("\n".join(lines), "sh")
