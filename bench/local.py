@@ -25,7 +25,7 @@ from gitagent.adapters.llama.decoding import Sampler, draw
 from gitagent.adapters.llama.engine import Engine
 from gitagent.adapters.llama.installed import llama_cpp
 from gitagent.adapters.llama.model import SPARE
-from gitagent.adapters.llama.resident import fastest_threads, release
+from gitagent.adapters.llama.resident import release
 from gitagent.adapters.llama.worker import LlamaWorker
 from gitagent.core import diffs
 from gitagent.core.grammar import Ground, as_gbnf, as_lark, grammar_of, ground_for, urged
@@ -373,11 +373,10 @@ def _whole_tasks(path: str) -> None:
 def guesses(work: Path, _: int) -> None:
     """Whether guessing the next tokens from the file would pay, on a model that waits for memory and a usual one."""
     print("\n## Guessing the next tokens from the file")
-    for kind in ("BF16", "Q4_K"):
+    for kind in ("Q4_K", "BF16"):
         path = model(work, "qwen2", **LARGE | {"quantized": kind})
         engine = Engine(path, window=4096, cells=4096 + SPARE, parallel=8, threads=1)
-        engine.use_threads(threads := fastest_threads(engine))
-        speculation(engine, f"{os.path.getsize(path) / 1e9:.2f} GB of {kind} weights, {threads} threads", 60)
+        speculation(engine, f"{os.path.getsize(path) / 1e9:.2f} GB of {kind} weights, 1 thread", 60)
         engine.close()
 
 
