@@ -6,7 +6,7 @@ from dataclasses import replace
 from gitagent import proving
 from gitagent.core import verdicts
 from gitagent.core.testing import selected_argv
-from gitagent.events import TestsFinished, TestsStarted, VerdictReached
+from gitagent.events import Noted, TestsFinished, TestsStarted, VerdictReached
 from gitagent.ports import Ports, Scratch, Workspace
 from gitagent.records import Request, SandboxLimits, TestCommand, TestRun, Verdict
 from gitagent.searching import Budget
@@ -65,6 +65,9 @@ class Certifier:
             took_seconds = run.seconds
             if self._ports.verdicts is not None:
                 self._ports.verdicts.put(run, turn=turn, maker=self._run)
+        elif where == "base" and not turn:
+            told = "the tests on base are known from an earlier run of this tree, and were not run again"
+            self._ports.stream(Noted(level="info", text=told))
         self._ports.stream(
             TestsFinished(
                 where=where,

@@ -64,6 +64,8 @@ def test_base_is_not_paid_for_twice_and_the_certificate_of_a_tip_always_is(world
     assert report.state == "proven" and report.verdict is not None
     assert judged(world.sandbox, BASE) == judged(first, BASE) - 1
     assert judged(world.sandbox, GOOD) == judged(first, GOOD)
+    known = [event.text for event in world.of(Noted) if "known from an earlier run" in event.text]  # type: ignore[attr-defined]
+    assert len(known) == 1
 
 
 def test_without_a_memory_everything_is_run(world: World) -> None:
