@@ -128,21 +128,24 @@ class Search:
                     else:
                         told = _short(f"the change applies, but the tests still fail: {trial.reason}")
 
-    def best(self, task: MicroTask, workers: Sequence[Worker]) -> tuple[Candidate | None, str]:
+    def best(self, task: MicroTask, workers: Sequence[Worker], first: str = "") -> tuple[Candidate | None, str]:
         """The answer that turns most red tests green, with its verdict in words, or None with the reason.
 
-        Workers are asked in turn, the next one after the last has answered nothing usable so often.
+        Workers go from the cheapest up, beginning with `first`, and the next one is asked after the last has answered
+        nothing usable so often. One that is out of reach is passed over; where it was the last, a cheaper one that
+        was not asked stands in for it.
         """
         by_name = {worker.name: worker for worker in workers}
         names, told = list(by_name), ""
-        current: str | None = names[0] if names else None
+        current: str | None = first or (names[0] if names else None)
         answers: list[State] = []
         down, done = set[str](), set[str]()
         error: ModelError | None = None
         while current is not None:
             asked = _again(task, told, len(answers)) if told else task
             try:
-                chosen, told = self._best_answer(by_name[current], asked)
+                chosen, said = self._best_answer(by_name[current], asked)
+                told = said or told or "no answer could be tried"  # the same answer again is not tried
             except ModelError as unreachable:
                 error, chosen, told = unreachable, None, str(unreachable)
                 down.add(current)
@@ -164,7 +167,7 @@ class Search:
     def _best_answer(self, worker: Worker, task: MicroTask) -> tuple[proving.Trial | None, str]:
         """Of one question's answers the one that turns most red tests green, and what was wrong with the others."""
         chosen: proving.Trial | None = None
-        told = "no answer could be tried"
+        told = ""
         # In a plan of several tasks one answer alone seldom turns a test green, so a paid model is
         # asked for one only; what is wrong with it shows at the end and comes back as feedback.
         for trial in self._answers(worker, task, 1 if worker.name == "api" else self._wanted.get(worker.name, 1)):

@@ -202,7 +202,7 @@ class Solver:
         for attempt in range(1, self._options.limits.attempts + 1):
             changed = []
             for task in tasks:
-                changed.append(self._commit_task(task, self._worth_asking(workers, task, plan)))
+                changed.append(self._commit_task(task, workers, self._first(workers, task, plan)))
                 if plan.mode == "any" and changed[-1]:
                     break  # the rest are other places for the same change
             if not self._progress.changes:
@@ -223,8 +223,8 @@ class Solver:
         newest = {candidate.task: candidate.worker for _, candidate in self._progress.changes}
         self._failed.update((task, newest[task]) for task in tasks if task in newest)
 
-    def _worth_asking(self, workers: list[Worker], task: MicroTask, plan: Plan) -> list[Worker]:
-        """The workers from the one to begin with, which may be up the line: by complexity, or by failed verdicts.
+    def _first(self, workers: list[Worker], task: MicroTask, plan: Plan) -> str:
+        """The worker to begin with, which may be up the line: by complexity, or by failed verdicts.
 
         docs/models.md has the formula.
         """
@@ -247,7 +247,7 @@ class Solver:
         self._explain(task, facts, first, reason)
         if first != names[0]:
             self._emit(Escalated(task=task.id, worker=names[0], to=first, reason=reason))
-        return workers[names.index(first) :]
+        return first
 
     def _explain(self, task: MicroTask, facts: routing.Facts, worker: str, reason: str) -> None:
         self._emit(
@@ -262,8 +262,9 @@ class Solver:
             )
         )
 
-    def _commit_task(self, task: MicroTask, workers: list[Worker]) -> bool:
-        chosen, trial = self._search.best(searching.refreshed(task, self._tree.text(task.path)), workers)
+    def _commit_task(self, task: MicroTask, workers: list[Worker], first: str) -> bool:
+        task_now = searching.refreshed(task, self._tree.text(task.path))
+        chosen, trial = self._search.best(task_now, workers, first)
         if chosen is None:
             if not any(candidate.task == task.id for _, candidate in self._progress.changes):
                 self._progress.unfinished[task.id] = f"task {task.id} in {task.path}: {trial}"

@@ -132,3 +132,32 @@ def test_a_worker_that_was_refused_so_often_hands_over_to_the_next_with_the_reas
         unreachable = ModelWorker(FakeModel([ModelError("out of reach")]), stream, name="api")
         with pytest.raises(ModelError, match="out of reach"):
             search.best(a_task("t2"), [ModelWorker(local, stream, name="local"), unreachable])
+
+
+def test_a_cheaper_worker_stands_in_for_the_strongest_that_is_out_of_reach() -> None:
+    events = list[Event]()
+    stream = Stream(events.append)
+    local, api = FakeModel([RIGHT]), FakeModel([ModelError("out of reach")])
+    with workspace(FILES) as opened:
+        search = Search(workspace=opened, command=command_of(FILES), red=(), read=FILES.get, stream=stream,
+                        budget=Budget(Limits(attempts=3)), wanted={}, timeout_seconds=60)  # fmt: skip
+        workers = [ModelWorker(local, stream, name="local"), ModelWorker(api, stream, name="api")]
+        chosen, _ = search.best(a_task("t1"), workers, "api")
+        assert chosen is not None and chosen.worker == "local"
+        assert [(event.worker, event.to) for event in events if isinstance(event, Escalated)] == [("api", "local")]
+        assert (len(api.asked), len(local.asked)) == (1, 1)
+
+
+def test_an_answer_that_leaves_no_python_is_refused_and_told() -> None:
+    events = list[Event]()
+    stream = Stream(events.append)
+    broken = NAMES + "@@ -3 +3 @@\n-    for item in items[1:]:\n+    for item in items[1:\n"
+    local, api = FakeModel([broken]), FakeModel([RIGHT])
+    with workspace(FILES) as opened:
+        search = Search(workspace=opened, command=command_of(FILES), red=(), read=FILES.get, stream=stream,
+                        budget=Budget(Limits(attempts=3)), wanted={}, timeout_seconds=60)  # fmt: skip
+        workers = [ModelWorker(local, stream, name="local"), ModelWorker(api, stream, name="api")]
+        chosen, _ = search.best(a_task("t1"), workers)
+        assert chosen is not None and chosen.worker == "api"
+        assert len(local.asked) == 2  # twice is the patience with a worker while there is another
+        assert "shelf.py would be no Python any more" in api.asked[0].text
