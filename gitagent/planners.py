@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from gitagent.core import microtasks, planning
-from gitagent.core.microtasks import outlines
+from gitagent.core.microtasks import needs, outlines
 from gitagent.core.replies import read_object
 from gitagent.core.texts import lines_of
 from gitagent.errors import ModelError, RequestError
@@ -321,10 +321,16 @@ def _failing(findings: Findings, read: Read) -> tuple[Note, ...]:
 
 
 def surroundings(path: str, text: str, first: int, excerpt: str, read: Read) -> tuple[Note, ...]:
-    """The headers of what the excerpt calls: in its own file, and where it imports from."""
+    """What the excerpt needs: imports, fields, and the headers of what it calls, here and where it imports from."""
     if not excerpt:
         return ()
     notes = []
+    needed = [
+        *needs.imports_used(text, first, excerpt),
+        *needs.fields_used(path, text, first, excerpt),
+    ]
+    if needed:
+        notes.append(Note(title=f"Imports and fields it uses, {path}", text="\n".join(needed), priority=4))
     own = outlines.signatures(path, text, first, excerpt)
     if own:
         notes.append(Note(title=f"Elsewhere in {path}", text="\n".join(own[:12]), priority=4))
