@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 from contextlib import suppress
 
@@ -53,6 +54,18 @@ def kill(pid: int, *, strays_too: bool = True) -> int:
             except OSError:
                 pass
     return status
+
+
+def wait_for_end(pid: int, seconds: float) -> None:
+    """Wait until a child has ended, so long at most; not at all where the system has no handles of processes."""
+    try:
+        handle: int = getattr(os, "pidfd_open")(pid)  # noqa: B009 - Python 3.9, Linux 5.3
+    except (AttributeError, OSError):
+        return
+    try:
+        select.select([handle], [], [], seconds)
+    finally:
+        os.close(handle)
 
 
 def ending(status: int) -> str:

@@ -24,7 +24,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, Optional
 
-from gitagent.inside.children import adopt_strays, ending, kill
+from gitagent.inside.children import adopt_strays, ending, kill, wait_for_end
 from gitagent.inside.edits import Functions
 
 STATE_OBJECTS = 20_000
@@ -33,6 +33,8 @@ REASON_CHARACTERS = 300
 WARM_FLOOR_SECONDS = 0.4
 WARM_TIMES = 10.0
 WARM_UPS, WARM_UP_SECONDS = 8, 0.1
+# Reports on so many tests go into a pipe that nobody reads yet.
+TESTS_IN_A_PIPE = 100
 # Once a candidate has passed, the caller wants to know it soon.
 ENCORE_SECONDS = 1.0
 LOUD = frozenset(
@@ -320,6 +322,8 @@ class Template:
             buffer = b""
             problem = ""
             deadline = time.monotonic() + self._limit
+            if len(left) == 1 and len(self._items) <= TESTS_IN_A_PIPE:
+                wait_for_end(pid, self._limit)  # woken once, and not for the report and for the end
             while not problem and clean is None:
                 ready, _, _ = select.select([source], [], [], max(deadline - time.monotonic(), 0))
                 if not ready:
