@@ -1,6 +1,7 @@
 """What one run may take of time, money, tokens and candidates."""
 
 import time
+from collections.abc import Callable
 
 from gitagent.core import ledger
 from gitagent.events import CandidateProposed, CandidateTried, Event, ModelReplied
@@ -14,9 +15,13 @@ class OutOfBudget(Exception):
 class Budget:
     """Time, money, tokens and candidates of one run, booked from its events."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(
+        self, limits: Limits, *, before_seconds: float = 0.0, stop_asked: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`before_seconds` were spent before the run was taken up again; `stop_asked` says whether it shall end."""
         self.limits, self.proposed, self.tried = limits, 0, 0
-        self._began = time.monotonic()
+        self._began = time.monotonic() - before_seconds
+        self._stop_asked = stop_asked
         self._spent: tuple[Spending, ...] = ()
 
     @property
@@ -40,6 +45,8 @@ class Budget:
 
     def check(self) -> None:
         """Raises OutOfBudget, naming the limit, once one is reached."""
+        if self._stop_asked():
+            raise OutOfBudget("the run was asked to stop")
         limits, spent = self.limits, ledger.total(self.ledger)
         dollars, tokens = spent.dollars, spent.prompt_tokens + spent.answer_tokens
         for reached, limit in (

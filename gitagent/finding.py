@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from gitagent import proving, searching
+from gitagent import proving, remembering, searching
 from gitagent.certifying import Certifier
 from gitagent.core import localizing
 from gitagent.errors import RequestError
-from gitagent.ports import Index, Workspace
+from gitagent.ports import Index, Steps, Workspace
 from gitagent.records import Coverage, Findings, Place, Request, TestResult, TestRun
 from gitagent.tree import Tree
 
@@ -39,6 +39,7 @@ def findings(
     red: tuple[TestResult, ...],
     leaves_alone: Callable[[str], bool],
     index: Index | None = None,
+    steps: Steps | None = None,
 ) -> Findings:
     """Trace the red tests and rank what they ran. `leaves_alone` says of a path, and tells, that it may not change.
 
@@ -50,7 +51,14 @@ def findings(
         whole = base_run.seconds < TRACED_SECONDS and not request.tests
         traced = () if whole else tuple(dict.fromkeys(result.id.split("::")[0] for result in red))
         seconds = min(certifier.timeout_seconds, 30 + 20 * base_run.seconds)
-        coverage = proving.trace(workspace, certifier.command, tests=traced, timeout_seconds=seconds)
+        asked = (base_run.tree, base_run.sandbox, certifier.command.argv, traced)
+        known = steps.known("trace", *asked) if steps else None
+        if known is None:
+            coverage = proving.trace(workspace, certifier.command, tests=traced, timeout_seconds=seconds)
+            if steps:
+                steps.keep("trace", *asked, answer=remembering.coverage_to(coverage))
+        else:
+            coverage = remembering.coverage_of(known)
         coverage = searching.about(coverage, [result.id for result in red])
     of_tests = dict.fromkeys(result.id.split("::")[0] for result in red)
     tests = {path: text for path in of_tests if (text := tree.on_base(path)) is not None}

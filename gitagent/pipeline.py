@@ -4,7 +4,7 @@ Knows core and ports alone. Whatever a stranger wrote (request, files, replies, 
 """
 
 from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Literal
 
 from gitagent import attesting, certifying, finding, guarding, recording, saving, searching, solving, testfirst
@@ -51,7 +51,8 @@ class _Run:
         self.earlier = self._tip() if options.carry_on else ""
         if self.earlier:
             self.request = request = replace(request, base=self.earlier)
-        self.budget = searching.Budget(options.limits)
+        before_seconds = ports.steps.seconds if ports.steps else 0.0
+        self.budget = searching.Budget(options.limits, before_seconds=before_seconds, stop_asked=ports.stop_asked)
         recorder = recording.Recorder()
         self.ports = ports = replace(
             ports, workers=tuple(recording.RecordedWorker(worker, recorder) for worker in ports.workers)
@@ -86,12 +87,9 @@ class _Run:
         replaced = self._tip() if self.options.again else ""
         created = False
         try:
-            if self.earlier:
-                scratch = ports.branches.open(self.branch)
-            else:
-                scratch = ports.branches.create(self.branch, request.base, again=self.options.again)
-                created = True
-            report = self._report(*self._work(scratch))
+            scratch = self._scratch()
+            created = not self.earlier
+            report = replace(self._report(*self._work(scratch)), ended=not ports.stop_asked())
         except KeyboardInterrupt:
             report = self._report("interrupted", "stopped by the user")
         except GitagentError as error:
@@ -113,6 +111,15 @@ class _Run:
         )
         self._save(report)
         return report
+
+    def _scratch(self) -> Scratch:
+        """The branch to work on: one that is built upon, one of this run when it was cut short, or a new one."""
+        options, branches = self.options, self.ports.branches
+        if self.earlier:
+            return branches.open(self.branch)
+        if options.resumed:
+            return branches.resume(self.branch, self.request.base, options.run, again=options.again)
+        return branches.create(self.branch, self.request.base, again=options.again)
 
     def _tip(self) -> str:
         """The tip of the request's branch, "" if there is none yet."""
@@ -194,6 +201,7 @@ class _Run:
             wanted=self.options.candidates,
             timeout_seconds=self.options.sandbox_limits.timeout_seconds,
             refuses=gate.refusal,
+            steps=self.ports.steps,
             passing_seconds=max((one.seconds for one in base_run.results if one.outcome == "passed"), default=0.0),
             patience=self.options.routing_patience,
         )
@@ -218,6 +226,7 @@ class _Run:
             red,
             solver.leaves_alone,
             self.ports.index,
+            self.ports.steps,
         )
         search.coverage = findings.coverage
         self.emit(Located(suspects=findings.suspects[:10]))
@@ -305,17 +314,24 @@ class _Run:
             share=ledger.share_in_words(self.budget.ledger) if self.budget.ledger else "",
             certificate=attesting.attest(self.ports, done.verdict, base=self.request.base, tip=tip),
         )
-        pull = self.ports.forge.publish(
-            PullRequest(
-                title=messages.pull_title(self.request, proven=done.is_proven),
-                body=body,
-                branch=self.branch,
-                base_branch=self.options.base_branch,
-                base=self.asked.base,
-                tip=tip.oid,
-                key=self.request.key,
-            )
+        wanted = PullRequest(
+            title=messages.pull_title(self.request, proven=done.is_proven),
+            body=body,
+            branch=self.branch,
+            base_branch=self.options.base_branch,
+            base=self.asked.base,
+            tip=tip.oid,
+            key=self.request.key,
         )
+        steps = self.ports.steps
+        known = steps.known("pull", self.ports.forge.name, wanted.branch, tip.oid) if steps else None
+        if known is None:
+            # A forge looks for the open pull request of the branch first: one whose answer was lost is found again.
+            pull = self.ports.forge.publish(wanted)
+            if steps:
+                steps.keep("pull", self.ports.forge.name, wanted.branch, tip.oid, answer=asdict(pull))
+        else:
+            pull = PullRequest(**known)
         done.pull = pull
         self.emit(
             PullRequestReady(forge=self.ports.forge.name, number=pull.number, url=pull.url, title=pull.title)

@@ -7,7 +7,7 @@ errors of `gitagent.errors`.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from gitagent.events import Event, Stream
 from gitagent.records import (
@@ -97,6 +97,12 @@ class Branches(Protocol):
     def open(self, branch: str) -> Scratch:
         """The branch as it stands, to go on with. Raises RepositoryError if there is none."""
 
+    def resume(self, branch: str, base: str, run: str, *, again: bool = False) -> Scratch:
+        """The branch for a run that was cut short: commits that are there already are taken as made when they come.
+
+        Where there is no branch it is made. Raises RepositoryError if it holds commits of others.
+        """
+
     def drop(self, branch: str, tip: str) -> None:
         """Delete a branch of ours if it is still at `tip`."""
 
@@ -137,6 +143,21 @@ class Verdicts(Protocol):
 
     def put(self, run: TestRun, *, turn: int = 0, maker: str = "") -> None:
         """Remember a run, unless it was inconclusive."""
+
+
+class Steps(Protocol):
+    """What a run has paid for, by question; answers and questions are what JSON takes."""
+
+    seconds: float
+
+    def known(self, kind: str, *asked: object) -> Any:
+        """The answer kept for the very same question, None if there is none."""
+
+    def keep(self, kind: str, *asked: object, answer: object, soon: bool = False) -> None:
+        """Write an answer down before it is relied on; with `soon` at most a moment later.
+
+        Raises RepositoryError if it cannot be written.
+        """
 
 
 class Worker(Protocol):
@@ -291,3 +312,5 @@ class Ports:
     notes: Notes | None = None
     verdicts: Verdicts | None = None
     index: Index | None = None
+    steps: Steps | None = None
+    stop_asked: Callable[[], bool] = lambda: False

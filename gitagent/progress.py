@@ -11,7 +11,8 @@ class Options:
     """How one run is to be done. `candidates` are diffs asked for one micro-task, by worker name.
 
     `branch` is the scratch branch where it is not the request's own. With `carry_on` a branch that is there is built
-    upon, whoever committed on it. `settings` decide what the workers answer, and are kept for a replay.
+    upon, whoever committed on it. `settings` decide what the workers answer, and are kept for a replay. `resumed` takes
+    up a run that was cut short.
     """
 
     run: str
@@ -31,6 +32,7 @@ class Options:
     allow_test_changes: bool = False
     minimal: bool = True
     test_first: bool = True
+    resumed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -423,7 +423,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How a run ended: "proven" has a verdict that passed, "unproven" a diff but no proof, "nothing" neither."""
+    """How a run ended: "proven" has a verdict that passed, "unproven" a diff but no proof, "nothing" neither.
+
+    `ended` is whether it came to its end by itself: no error, nobody's interrupt, no request to stop.
+    """
 
     run: str
     state: Literal["proven", "unproven", "nothing", "interrupted"]
@@ -436,3 +439,4 @@ class Report:
     ledger: tuple[Spending, ...] = ()
     seconds: float = 0.0
     tried: int = 0
+    ended: bool = False

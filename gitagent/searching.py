@@ -3,6 +3,7 @@
 import graphlib
 import hashlib
 import heapq
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from gitagent.events import (
     Stream,
     TaskStarted,
 )
-from gitagent.ports import Worker, Workspace
+from gitagent.ports import Steps, Worker, Workspace
 from gitagent.records import (
     Candidate,
     Coverage,
@@ -72,13 +73,15 @@ class Search:
         refuses: Callable[[Candidate], str] = lambda candidate: "",
         passing_seconds: float = 0.0,
         patience: int = 2,
+        steps: Steps | None = None,
     ) -> None:
         self._patience = patience
+        self._steps, self._accepted = steps, list[str]()
         self._refuses = refuses
         self.workspace, self._command, self._red = workspace, command, tuple(one.id for one in red)
         self._read, self._budget, self._stream = read, budget, stream
         self._wanted, self._timeout = wanted, timeout_seconds
-        self._seen: set[bytes] = set()
+        self._seen: set[str] = set()
         self._number = 0
         self.partial: list[proving.Trial] = []
         self.coverage: tuple[Coverage, ...] = ()
@@ -201,6 +204,15 @@ class Search:
         tests = impact.impacted(self.coverage, changed, besides=self._red)[:IMPACTED_TESTS]
         if not tests or self._command.select is None:
             return ""
+        asked = (*self._asked(candidate), tests)
+        known = self._steps.known("breaks", *asked) if self._steps else None
+        if known is None:
+            known = self._broken(candidate, tests)
+            if self._steps:
+                self._steps.keep("breaks", *asked, answer=known)
+        return str(known)
+
+    def _broken(self, candidate: Candidate, tests: tuple[str, ...]) -> str:
         self.workspace.write(candidate.texts)
         try:
             for _ in range(2):
@@ -223,17 +235,7 @@ class Search:
 
     def first_passing(self, candidates: Sequence[Candidate]) -> Candidate | None:
         """The first with which every red test passes, None if there is none; a trial, not a verdict."""
-        for trial in proving.try_candidates(
-            self.workspace,
-            self._command,
-            red=self._red,
-            candidates=candidates,
-            originals=self._read,
-            timeout_seconds=self._budget.cap(self._timeout),
-            passing_seconds=self._passing_seconds,
-            stop_after=1,
-            warmth=self._warmth,
-        ):
+        for trial in self._tried(candidates, stop_after=1, batch=BATCH):
             if trial.state == "passed":
                 return trial.candidate
         return None
@@ -241,6 +243,7 @@ class Search:
     def accept(self, candidate: Candidate) -> None:
         """Make a candidate part of the tree that further ones are tried on."""
         self.workspace.write(candidate.texts)
+        self._accepted.append(_digest(candidate))
         self._seen.clear()
         self._warmth = proving.Warmth()
 
@@ -277,23 +280,50 @@ class Search:
             for candidate in self._proposed(candidates, limit, numbers):
                 yield proving.Trial(candidate=candidate, state="inconclusive", reason="no test was red on base")
             return
-        for trial in proving.try_candidates(
-            self.workspace,
-            self._command,
-            red=self._red,
-            candidates=self._proposed(candidates, limit, numbers),
-            originals=self._read,
-            timeout_seconds=self._budget.cap(self._timeout),
-            passing_seconds=self._passing_seconds,
-            stop_after=stop_after,
-            batch=batch,
-            warmth=self._warmth,
-        ):
+        for trial in self._tried(self._proposed(candidates, limit, numbers), stop_after=stop_after, batch=batch):
             number = numbers[id(trial.candidate)]
             self._stream(CandidateTried(number=number, state=trial.state, reason=_short(trial.reason, 300)))
             yield trial
         if self._end is not None:
             raise self._end
+
+    def _tried(
+        self, candidates: Iterable[Candidate], *, stop_after: int | None, batch: int
+    ) -> Iterator[proving.Trial]:
+        """Trials, in order; those that the journal knows are not made again."""
+        coming, passed = iter(candidates), 0
+        for candidate in coming:
+            known = self._steps.known("trial", *self._asked(candidate)) if self._steps else None
+            if known is None:
+                coming = itertools.chain([candidate], coming)
+                break
+            state, reason, *tests = known
+            trial = proving.Trial(
+                candidate=candidate, state=state, reason=reason, passed=tuple(tests[0]), failed=tuple(tests[1])
+            )
+            yield trial
+            passed += state == "passed"
+            if passed == stop_after:
+                return
+        for trial in proving.try_candidates(
+            self.workspace,
+            self._command,
+            red=self._red,
+            candidates=coming,
+            originals=self._read,
+            timeout_seconds=self._budget.cap(self._timeout),
+            passing_seconds=self._passing_seconds,
+            stop_after=None if stop_after is None else stop_after - passed,
+            batch=batch,
+            warmth=self._warmth,
+        ):
+            if self._steps:
+                told = [trial.state, trial.reason, trial.passed, trial.failed]
+                self._steps.keep("trial", *self._asked(trial.candidate), answer=told, soon=True)
+            yield trial
+
+    def _asked(self, candidate: Candidate) -> tuple[object, ...]:
+        return self._accepted, self._command.argv, self._red, _digest(candidate)
 
     def _proposed(
         self, candidates: Iterable[Candidate], limit: int, numbers: dict[int, int]
@@ -305,9 +335,7 @@ class Search:
             except OutOfBudget as end:
                 self._end = end  # what was proposed before is still tried
                 return
-            result = hashlib.sha256(
-                repr(sorted(candidate.texts.items())).encode("utf-8", "surrogatepass")
-            ).digest()
+            result = _digest(candidate)
             if result in self._seen:
                 continue
             self._seen.add(result)
@@ -449,6 +477,11 @@ def files_by_words(text: str, paths: Collection[str]) -> tuple[str, ...]:
 def _rank(candidate: Candidate) -> tuple[int, float, int]:
     """Smallest first, then the likeliest in its worker's eyes, then what moves the fewest lines."""
     return _size(candidate), -candidate.score, impact.moved_lines(candidate.diff.text)
+
+
+def _digest(candidate: Candidate) -> str:
+    """The name of the texts a candidate leads to."""
+    return hashlib.sha256(repr(sorted(candidate.texts.items())).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _size(candidate: Candidate) -> int:

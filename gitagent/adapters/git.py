@@ -7,7 +7,7 @@ own hook, and HEAD, index and working copy stay as they are.
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pygit2
@@ -227,6 +227,24 @@ class GitBranches:
                 raise
         return GitScratch(self._repository, branch, oid)
 
+    def resume(self, branch: str, base: str, run: str, *, again: bool = False) -> "GitScratch":
+        tip, oid = _tip_of(self._git, _branch_ref(branch)), self._repository.resolve(base)
+        ahead: list[str] = []
+        at = tip
+        while at is not None and at != oid and f"\nGitagent-Run: {run}\n" in self._repository.message(at):
+            ahead.insert(0, at)
+            with refusals(f"branch {branch} cannot be read"):
+                parents = self._git[at].peel(pygit2.Commit).parent_ids
+            at = str(parents[0]) if parents else None
+        if tip is not None and at == oid:
+            return GitScratch(self._repository, branch, oid, ahead=ahead)
+        if tip is not None and not again:
+            raise RepositoryError(
+                f"branch {branch} has commits that run {run} did not make. Nothing was changed",
+                hint=f"git log {oid[:12]}..{branch}",
+            )
+        return self.create(branch, base, again=again)
+
     def open(self, branch: str) -> "GitScratch":
         """The scratch branch as it stands. Raises RepositoryError if there is none."""
         tip = _tip_of(self._git, _branch_ref(branch))
@@ -266,9 +284,14 @@ class GitBranches:
 
 
 class GitScratch:
-    """Commits on the tip it made or was opened at; a branch that somebody else moved is never written."""
+    """Commits on the tip it made or was opened at; a branch that somebody else moved is never written.
 
-    def __init__(self, repository: GitRepository, branch: str, tip: str) -> None:
+    `ahead` are commits beyond the tip that the same run made before it was cut short, oldest first. One that is to
+    be made and is there is taken as it is; at the first that comes out otherwise the rest are let go.
+    """
+
+    def __init__(self, repository: GitRepository, branch: str, tip: str, *, ahead: Sequence[str] = ()) -> None:
+        self._ahead = list(ahead)
         self.branch = branch
         self._repository = repository
         self._git = repository.git
@@ -282,6 +305,13 @@ class GitScratch:
         if tree == self._repository.tree(self._tip):
             raise DiffError(f"{', '.join(texts) or 'the diff'}: nothing would change. Nothing was committed")
         doing = f"the commit on {self.branch} cannot be made"
+        if self._ahead:
+            made, self._ahead = self._ahead[0], self._ahead[1:]
+            same = self._repository.message(made) == clean_message(message)
+            if same and self._repository.tree(made) == tree:
+                self._tip = made
+                return Commit(branch=self.branch, oid=made, tree=tree)
+            self._ahead = []
         with refusals(doing, self._git):
             author, committer = pygit2.Signature(*BOT), identity(self._git)
             words = clean_message(message)
@@ -312,7 +342,7 @@ class GitScratch:
     def _current(self) -> pygit2.Reference:
         with refusals(f"branch {self.branch} cannot be read"):
             current = self._git.references.get(f"refs/heads/{self.branch}")
-        if current is None or str(current.target) != self._tip:
+        if current is None or str(current.target) != (self._ahead[-1] if self._ahead else self._tip):
             raise self._moved()
         _refuse_if_held(self._repository, self.branch, "it is not written to")
         return current

@@ -16,6 +16,7 @@ COMMANDS = {
     "pr": ("gitagent.cli.pr", "List, show, merge or close pull requests."),
     "log": ("gitagent.cli.history", "List past runs."),
     "show": ("gitagent.cli.history", "Show a run: what was asked, planned, tried and spent."),
+    "resume": ("gitagent.cli.resume", "Go on with a run that was cut short."),
     "hook": ("gitagent.cli.hook", "Let commits ask and pushes be checked: git hooks."),
     "bot": ("gitagent.cli.bot", "The jobs of the GitHub workflow."),
     "replay": ("gitagent.cli.replay", "Ask a run's local workers again and compare the diffs."),

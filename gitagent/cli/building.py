@@ -14,7 +14,7 @@ from gitagent.config import Config, load_for
 from gitagent.core.microtasks import outlines
 from gitagent.errors import GitagentError, RequestError
 from gitagent.events import Event, Noted, StepStarted, Stream, TestsStarted
-from gitagent.ports import Forge, Index, Model, Planner, Ports, Sandbox, Worker
+from gitagent.ports import Forge, Index, Model, Planner, Ports, Sandbox, Steps, Worker
 from gitagent.records import Candidate, Findings, MicroTask, Place, Plan, Request, Span, Spending
 
 if TYPE_CHECKING:
@@ -128,8 +128,15 @@ def asked_model(config: Config, server: "OpenAIServer", stream: Stream) -> Model
     )
 
 
-def ports_for(repository: GitRepository, config: Config, stream: Stream, forge: Forge) -> Ports:
-    """Everything a run needs, workers cheapest first.
+def ports_for(
+    repository: GitRepository,
+    config: Config,
+    stream: Stream,
+    forge: Forge,
+    steps: Steps | None = None,
+    stop_asked: Callable[[], bool] = lambda: False,
+) -> Ports:
+    """Everything a run needs, workers cheapest first; what models answer is kept in `steps`.
 
     Workers and planners are loaded while the first tests run: nobody needs them before, and the run waits then.
     """
@@ -142,11 +149,11 @@ def ports_for(repository: GitRepository, config: Config, stream: Stream, forge: 
         judge = local if config.templates.judge else None
         workers.append(LaterWorker("templates", lambda: _templates(judge)))
     if local is not None:
-        workers.append(LaterWorker("local", local.made))
+        workers.append(LaterWorker("local", lambda: _kept_worker(local.made(), steps, stream)))
     if config.run.mode == "api":
         server = api_model(config)
         preloads.append(Later("openai", server.preload))  # its import takes half a second
-        model = asked_model(config, server, stream)
+        model = _kept(asked_model(config, server, stream), steps)
         workers.append(LaterWorker("api", lambda: _asking(model, stream)))
         planners.append(LaterPlanner("chat", lambda: _chat(model, stream)))
     # A local model takes memory, so it is loaded when it is asked and not before.
@@ -163,6 +170,8 @@ def ports_for(repository: GitRepository, config: Config, stream: Stream, forge: 
         notes=GitNotes(repository),
         verdicts=GitVerdicts(repository) if config.tests.cache else None,
         index=LaterIndex("index", lambda: _index(repository)),
+        steps=steps,
+        stop_asked=stop_asked,
     )
 
 
@@ -267,6 +276,18 @@ def _localizer(config: Config) -> Planner:
     from gitagent.planners import LocalizerPlanner
 
     return LocalizerPlanner(window=config.local.window)
+
+
+def _kept(model: Model, steps: Steps | None) -> Model:
+    from gitagent.remembering import RememberingModel
+
+    return RememberingModel(model, steps) if steps else model
+
+
+def _kept_worker(worker: Worker, steps: Steps | None, stream: Stream) -> Worker:
+    from gitagent.remembering import RememberingWorker
+
+    return RememberingWorker(worker, steps, stream) if steps else worker
 
 
 def _local(config: Config, stream: Stream) -> "LlamaWorker":

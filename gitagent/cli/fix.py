@@ -1,14 +1,9 @@
 """`gitagent fix`: from a sentence, an issue, a commit or a failing test to a pull request."""
 
-import contextlib
 import os
-import shlex
-import signal
 import sys
-import time
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -96,11 +91,9 @@ def fix_command(
             "nothing was asked, expected TEXT, --issue, --commit or --test. Nothing was run.",
             hint='gitagent fix "what is wrong, and what should happen instead"',
         )
-    from gitagent import pipeline
     from gitagent.adapters.git import GitRepository
-    from gitagent.cli import building, forges, view
+    from gitagent.cli import building, carrying, forges, running
     from gitagent.core import intake
-    from gitagent.events import Stream
 
     repository = GitRepository(repo)
     flags = {
@@ -147,62 +140,25 @@ def fix_command(
     if forge.name != "local" and not (yes or dry_run):
         _ask_to_push(forge.name, intake.branch_of(request))
 
-    reader = view.view_for(as_json=as_json, explains=explain_routing)
-    stream = Stream(view.OnceStarted(reader))
-    with contextlib.closing(reader), _ended_by_signals() as signals:
-        ports = building.ports_for(repository, config, stream, forge)
-        report = pipeline.pursue(
-            request,
-            ports,
-            pipeline.Options(
-                run=time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(2).hex(),
-                base_branch=base_branch(repository, head.branch, base),
-                limits=config.limits(),
-                sandbox_limits=config.sandbox_limits(),
-                test_command=config.tests.command,
-                candidates={"local": candidates or config.local.candidates, "api": candidates or 3},
-                template_candidates=config.templates.candidates,
-                settings=building.replay_settings(config),
-                routing_threshold=config.routing.threshold,
-                routing_patience=max(config.routing.patience, 1),
-                dry_run=dry_run,
-                again=again,
-                allow_test_changes=config.tests.allow_changes,
-                minimal=config.run.minimal,
-                test_first=config.run.test_first,
-            ),
-        )
-    if report.state == "interrupted":
-        count = 0 if dry_run else len(report.commits)
-        kept = (
-            f"{count} commit{'s are' if count > 1 else ' is'} kept on {report.commits[-1].branch}" if count else ""
-        )
-        click.echo(f"interrupted: {kept or 'nothing was committed'}", err=True)
-        if kept:
-            click.echo(f"hint: git log -p {head.oid[:12]}..{report.commits[-1].branch}", err=True)
-        ctx.exit(128 + (signals[0] if signals else signal.SIGINT))
-    if not as_json:
-        _next_steps(report.pull.number if report.pull else 0, report.run, forge.name, repo)
-    ctx.exit(0 if report.state == "proven" else 1)
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[list[int]]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does, sandboxes closed; the list holds the one that came."""
-    came: list[int] = []
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-
-    def interrupt(number: int, frame: object) -> None:
-        if not came:
-            came.append(number)
-            raise KeyboardInterrupt
-
-    before = [signal.signal(number, interrupt) for number in numbers]
-    try:
-        yield came
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+    more: dict[str, Any] = {
+        "base_branch": base_branch(repository, head.branch, base),
+        "candidates": candidates,
+        "dry_run": dry_run,
+        "again": again,
+    }
+    carrying.carry_out(
+        ctx,
+        repository=repository,
+        config=config,
+        forge=forge,
+        request=request,
+        options=carrying.options_for(config, run=running.new_run(), **more),
+        start=carrying.started(request, {name: value for name, value in flags.items() if value is not None}, more),
+        files={},
+        as_json=as_json,
+        explains=explain_routing,
+        repo=repo,
+    )
 
 
 def base_branch(repository: "GitRepository", current: str | None, base: str | None) -> str:
@@ -223,11 +179,3 @@ def _ask_to_push(forge: str, branch: str) -> None:
     click.confirm(
         f"Push {branch} and open a draft pull request on {forge} when it is proven?", abort=True, err=True
     )
-
-
-def _next_steps(number: int, run: str, forge: str, repo: str) -> None:
-    there = "" if repo == "." else f" --repo {shlex.quote(repo)}"
-    if number and forge == "local":
-        click.echo(f"\nlook:   gitagent pr diff {number}{there}", err=True)
-        click.echo(f"accept: gitagent pr merge {number}{there}", err=True)
-    click.echo(f"{'' if number else chr(10)}why:    gitagent show {run}{there}", err=True)

@@ -504,3 +504,25 @@ def test_a_message_is_stored_whatever_it_holds(repo: Path, git: Git) -> None:
     assert git(repo, "log", "-1", "--format=%B", BRANCH).strip() == "caf\\udce9 \\0 ü"
     assert clean_message("x") == "x\n"
     assert_sound(git, repo)
+
+
+def test_commits_of_a_run_that_was_cut_short_are_taken_as_they_are_and_not_made_again(
+    repo: Path, git: Git
+) -> None:
+    branches, message = GitBranches(GitRepository(str(repo))), "one: change\n\nGitagent-Run: r1\n"
+    scratch = branches.create("gitagent/1-x", "HEAD")
+    first = scratch.commit({"one.txt": "1\n"}, message)
+    second = scratch.commit({"two.txt": "2\n"}, message)
+    again = branches.resume("gitagent/1-x", "HEAD", "r1")
+    assert again.commit({"one.txt": "1\n"}, message) == first
+    assert git(repo, "rev-parse", "gitagent/1-x") == second.oid
+    other = again.commit({"two.txt": "other\n"}, message)  # what comes out otherwise takes the place of the rest
+    assert git(repo, "rev-list", "main..gitagent/1-x").split() == [other.oid, first.oid]
+
+
+def test_a_branch_with_commits_of_somebody_else_is_not_taken_up_again(repo: Path, git: Git) -> None:
+    branches = GitBranches(GitRepository(str(repo)))
+    branches.create("gitagent/1-x", "HEAD").commit({"one.txt": "1\n"}, "one\n\nGitagent-Run: r1\n")
+    with pytest.raises(RepositoryError, match="commits that run r2 did not make"):
+        branches.resume("gitagent/1-x", "HEAD", "r2")
+    assert branches.resume("gitagent/2-y", "HEAD", "r2").branch == "gitagent/2-y"

@@ -1,0 +1,146 @@
+"""Carrying out a run, a new one or one that is taken up again: what `gitagent fix` and `gitagent resume` share."""
+
+import contextlib
+import json
+import shlex
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gitagent.core import intake
+from gitagent.errors import RequestError
+from gitagent.progress import Options
+from gitagent.records import Report, Request
+
+if TYPE_CHECKING:
+    from gitagent.adapters.git import GitRepository
+    from gitagent.config import Config
+    from gitagent.ports import Forge
+
+FORMAT = 1
+START = "run.json"
+
+
+def options_for(config: "Config", *, candidates: int | None, **more: Any) -> Options:
+    """How a run is to be done: by the settings, and by what was said on the command line."""
+    from gitagent.cli import building
+
+    return Options(
+        limits=config.limits(),
+        sandbox_limits=config.sandbox_limits(),
+        test_command=config.tests.command,
+        candidates={"local": candidates or config.local.candidates, "api": candidates or 3},
+        template_candidates=config.templates.candidates,
+        settings=building.replay_settings(config),
+        routing_threshold=config.routing.threshold,
+        routing_patience=max(config.routing.patience, 1),
+        allow_test_changes=config.tests.allow_changes,
+        minimal=config.run.minimal,
+        test_first=config.run.test_first,
+        **more,
+    )
+
+
+def started(request: Request, flags: Mapping[str, object], more: Mapping[str, object]) -> str:
+    """The text of `run.json`: all it takes to begin the run again. No secret is in it, only what was said."""
+    plain = {"format": FORMAT, "request": asdict(request), "flags": dict(flags), "options": dict(more)}
+    return json.dumps(plain, indent=1) + "\n"
+
+
+def start_of(run: str, files: Mapping[str, str]) -> tuple[Request, dict[str, Any], dict[str, Any]]:
+    """Request, flags and options out of `run.json`. Raises RequestError if it is not there or not ours."""
+    try:
+        plain = json.loads(files[START])
+        if plain["format"] != FORMAT:
+            raise ValueError("another format")
+        asked = {**plain["request"], "tests": tuple(plain["request"]["tests"])}
+        request, flags, more = Request(**asked), dict(plain["flags"]), dict(plain["options"])
+        if not all(isinstance(value, str) for name, value in asked.items() if name != "tests"):
+            raise ValueError("a field is of the wrong kind")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise RequestError(
+            f"run {run} was not written down so that it could be taken up again. Nothing was run.",
+            hint=f"gitagent show {run}",
+        ) from error
+    return request, flags, more
+
+
+def carry_out(
+    ctx: click.Context,
+    *,
+    repository: "GitRepository",
+    config: "Config",
+    forge: "Forge",
+    request: Request,
+    options: Options,
+    start: str,
+    files: Mapping[str, str],
+    as_json: bool,
+    repo: str,
+    explains: bool = False,
+) -> None:
+    """Work on a request under the run's lock, tell how it ended, and exit. `files` are what the run has so far."""
+    from gitagent import pipeline
+    from gitagent.adapters.git_running import Running
+    from gitagent.adapters.git_runs import GitRuns
+    from gitagent.cli import building, view
+    from gitagent.events import Stream
+    from gitagent.remembering import JournaledSteps
+
+    reader = view.view_for(as_json=as_json, explains=explains)
+    stream = Stream(view.OnceStarted(reader))
+    running, runs = Running(repository), GitRuns(repository)
+    branch = intake.branch_of(request) + (f"-dry-run-{options.run}" if options.dry_run else "")
+    with contextlib.closing(reader), ended_by_signals() as signals, running.held(options.run, branch):
+        steps = JournaledSteps(runs, options.run, files)
+        ports = building.ports_for(
+            repository, config, stream, forge, steps, lambda: running.stop_asked(options.run)
+        )
+        if not options.resumed:
+            runs.save(options.run, {START: start}, f"begun: {request.title}")
+        report = pipeline.pursue(request, ports, options)
+    if report.state == "interrupted":
+        _say_interrupted(report, dry_run=options.dry_run)
+        ctx.exit(128 + (signals[0] if signals else signal.SIGINT))
+    if not as_json:
+        _next_steps(report.pull.number if report.pull else 0, report.run, forge.name, repo)
+    ctx.exit(0 if report.state == "proven" else 1)
+
+
+def _say_interrupted(report: Report, *, dry_run: bool) -> None:
+    count = 0 if dry_run else len(report.commits)
+    kept = f"{count} commit{'s are' if count > 1 else ' is'} kept on {report.commits[-1].branch}" if count else ""
+    click.echo(f"interrupted: {kept or 'nothing was committed'}", err=True)
+    if kept:
+        look = f"git log -p {report.request.base[:12]}..{report.commits[-1].branch}"
+        click.echo(f"hint: {look}, or gitagent resume {report.run}", err=True)
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[list[int]]:
+    """SIGTERM and SIGHUP end a run as Ctrl-C does, sandboxes closed; the list holds the one that came."""
+    came: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(number: int, frame: object) -> None:
+        if not came:
+            came.append(number)
+            raise KeyboardInterrupt
+
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield came
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _next_steps(number: int, run: str, forge: str, repo: str) -> None:
+    there = "" if repo == "." else f" --repo {shlex.quote(repo)}"
+    if number and forge == "local":
+        click.echo(f"\nlook:   gitagent pr diff {number}{there}", err=True)
+        click.echo(f"accept: gitagent pr merge {number}{there}", err=True)
+    click.echo(f"{'' if number else chr(10)}why:    gitagent show {run}{there}", err=True)
