@@ -76,7 +76,7 @@ class Solver:
                     raise
                 self._emit(Noted(level="info", text=str(error)))
         if plan is not None:
-            for task in plan.tasks[: searching.MODEL_TASKS]:
+            for task in plan.tasks[: searching.MODEL_TASKS] if self._ports.workers else ():
                 cheapest = self._ports.workers[0].name
                 self._explain(task, routing.facts_of(task), cheapest, "one edit may do: the cheapest begins")
             limit = self._options.template_candidates if models else self._options.limits.candidates
