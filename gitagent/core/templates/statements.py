@@ -366,14 +366,17 @@ def defaults(src: Source, site: Site) -> Iterator[Edit]:
 
 
 def _given_elsewhere(src: Source, name: str) -> list[str]:
-    """What a parameter or keyword of this name is elsewhere in the file, most often first."""
+    """What a parameter, keyword or variable of this name is elsewhere in the file, most often first."""
     found: Counter[str] = Counter()
     for node in src.all_nodes:
         if isinstance(node, ast.keyword) and node.arg == name:
             found[src.one_line(node.value) or ""] += 1
+        elif isinstance(node, ast.Assign) and any(isinstance(n, ast.Name) and n.id == name for n in node.targets):
+            plain = [inner for inner in ast.walk(node.value) if isinstance(inner, ast.Constant)]
+            found.update(src.one_line(inner) or "" for inner in plain if not src.in_fstring(inner))
         elif isinstance(node, ast.arguments):
-            plain = [*node.posonlyargs, *node.args]
-            given = list(zip(plain[len(plain) - len(node.defaults) :], node.defaults, strict=True))
+            takes = [*node.posonlyargs, *node.args]
+            given = list(zip(takes[len(takes) - len(node.defaults) :], node.defaults, strict=True))
             for argument, default in [*given, *zip(node.kwonlyargs, node.kw_defaults, strict=True)]:
                 if argument.arg == name and default is not None:
                     found[src.one_line(default) or ""] += 1
