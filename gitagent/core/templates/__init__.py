@@ -98,7 +98,7 @@ _HINTS: tuple[tuple[str, float, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 _FADE = 0.12  # the n-th further edit of one family on one statement counts 1 / (1 + n x this)
-_HOPED = 0.6  # what the best edit of a family is hoped to be worth before it is known
+_HOPED = 0.8  # what the best edit of a family is hoped to be worth before it is known
 _SURPRISE = 0.15  # how much each bit of surprise that an edit adds tells against it
 _FLOOR = 0.08  # statements beside a suspect keep this share of the top suspicion
 _PAIRED = 60  # so many of the best edits are also tried two at once
