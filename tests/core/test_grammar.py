@@ -312,3 +312,20 @@ def test_an_answer_is_urged_on_as_its_tokens_run_out() -> None:
     assert fits("end the line", b"\r\n")
     assert not fits("end the line", b"\n+")
     assert fits("", b"anything")
+
+
+def test_the_translator_that_vllm_puts_before_its_guidance_backend_takes_the_grammar() -> None:
+    llguidance = pytest.importorskip("llguidance", reason="needs the extra `local`")
+    from llguidance.gbnf_to_lark import any_to_lark
+
+    text = "def f(a):\n    if a:\n        return 1\n    return 2\n"
+    lark = any_to_lark(as_gbnf(grammar_of(ground_for("a.py", 1, text, text))))
+    tokenizer = llguidance.LLTokenizer("byte")
+    matcher = llguidance.LLMatcher(tokenizer, llguidance.grammar_from("lark", lark))
+    assert not matcher.is_error(), matcher.get_error()
+    head = "```diff\n--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n def f(a):\n     if a:\n"
+    said = tokenizer.tokenize_str(f"{head}-        return 1\n+        return 3\n     return 2\n```")
+    assert matcher.try_consume_tokens(said) == len(said) and matcher.is_accepting()
+    other = llguidance.LLMatcher(tokenizer, llguidance.grammar_from("lark", lark))
+    wrong = tokenizer.tokenize_str(f"{head}-        return 2\n")
+    assert other.try_consume_tokens(wrong) < len(wrong)

@@ -36,15 +36,15 @@ def as_gbnf(grammar: Grammar) -> str:
 
     def symbol(part: Symbol) -> str:
         if isinstance(part, Name):
-            return _gbnf_name(part.rule)
+            return _gbnf_name(part.rule, grammar)
         if isinstance(part, Added):
             return "line" if part.most == 1 else f"line{{1,{part.most}}}"
         return literals.setdefault(part.text, f"l{len(literals)}")
 
-    rules = [f"root ::= {_gbnf_name(grammar.start)}"]
+    rules = []
     for name, alternatives in grammar.rules.items():
         choices = " | ".join(" ".join(map(symbol, sequence)) or '""' for sequence in alternatives)
-        rules.append(f"{_gbnf_name(name)} ::= {choices}")
+        rules.append(f"{_gbnf_name(name, grammar)} ::= {choices}")
     newline = _quoted(grammar.newline, _gbnf_escape)
     rules.append(f'line ::= "+" [^{_NO_TEXT}]{{0,{grammar.line_characters}}} {newline}')
     rules += [f"{name} ::= {_quoted(text, _gbnf_escape)}" for text, name in literals.items()]
@@ -56,8 +56,9 @@ def as_vllm(grammar: Grammar) -> dict[str, object]:
     return {"structured_outputs": {"grammar": as_gbnf(grammar)}}
 
 
-def _gbnf_name(rule: str) -> str:
-    return rule.replace("_", "-")
+def _gbnf_name(rule: str, grammar: Grammar) -> str:
+    # `root` is where GBNF begins; vLLM may translate it to Lark, where a rule `start` would then be there twice.
+    return "root" if rule == grammar.start else rule.replace("_", "-")
 
 
 def _quoted(text: str, escape: Callable[[str], str]) -> str:
