@@ -245,7 +245,9 @@ def _proposed(
     if pull is None or not report.commits:
         return Proposal(run=report.run, state=report.state, reason=report.reason)
     tip = report.commits[-1].oid
-    bundle(repository, pull.branch, request.base, target / BUNDLE)
+    # Where the base branch has moved on since the branch was begun, it is still what the branch grew from.
+    base = str(repository.git.merge_base(head.oid, tip) or head.oid)
+    bundle(repository, pull.branch, base, target / BUNDLE)
     note = f"\n\nNot read, because a human would not see it: {', '.join(hidden)}.\n" if hidden else ""
     return Proposal(
         run=report.run,
@@ -254,7 +256,7 @@ def _proposed(
         title=pull.title,
         body=pull.body + note,
         branch=pull.branch,
-        base=request.base,
+        base=base,
         tip=tip,
         certificate=GitNotes(repository).read(tip) or "",
     )

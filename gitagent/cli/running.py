@@ -3,14 +3,12 @@
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gitagent.core import intake
 
 if TYPE_CHECKING:
     from gitagent.adapters.git import GitRepository
-    from gitagent.config import Config
-    from gitagent.progress import Options
     from gitagent.records import Report, Request
 
 
@@ -26,27 +24,11 @@ def branch_of_key(repository: "GitRepository", request: "Request") -> str:
     return sorted(found)[0] if found else intake.branch_of(request)
 
 
-def options_for(config: "Config", **more: Any) -> "Options":
-    """How a run is to be done by the settings; `more` are fields of Options that the settings do not have."""
-    from gitagent.progress import Options
-
-    fields: dict[str, Any] = {
-        "limits": config.limits(),
-        "sandbox_limits": config.sandbox_limits(),
-        "test_command": config.tests.command,
-        "candidates": {"local": config.local.candidates, "api": 3},
-        "template_candidates": config.templates.candidates,
-        "routing_threshold": config.routing.threshold,
-        "allow_test_changes": config.tests.allow_changes,
-    }
-    return Options(**fields | more)
-
-
 def run(repository: "GitRepository", request: "Request", *, branch: str, base_branch: str) -> "Report":
     """Run it with the settings in force; the pull request stays in the repository."""
     from gitagent import pipeline
     from gitagent.adapters.local_forge import LocalForge
-    from gitagent.cli import building, view
+    from gitagent.cli import building, carrying, view
     from gitagent.events import Stream
 
     config = building.config_for(repository, {})
@@ -58,5 +40,7 @@ def run(repository: "GitRepository", request: "Request", *, branch: str, base_br
         return pipeline.pursue(
             request,
             building.ports_for(repository, config, Stream(view.OnceStarted(reader)), LocalForge(repository)),
-            options_for(config, run=new_run(), base_branch=base_branch, branch=branch, carry_on=True),
+            carrying.options_for(
+                config, candidates=None, run=new_run(), base_branch=base_branch, branch=branch, carry_on=True
+            ),
         )
