@@ -160,6 +160,7 @@ def server(tmp_path: Path) -> Iterator[GitHubServer]:
     project = made(tmp_path / "project", tmp_path / "temporary", CALC)
     project.git("clone", "--quiet", "--bare", ".", str(tmp_path / "remote.git"))
     with GitHubServer(str(tmp_path / "remote.git")).listening() as listening:
+        listening.add_issue(12, "add is wrong", "It takes away.")
         yield listening
 
 
