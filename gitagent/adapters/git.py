@@ -170,6 +170,13 @@ class GitRepository:
         with refusals(f"remote {remote} cannot be read"):
             return next((each.url or "" for each in self.git.remotes if each.name == remote), "")
 
+    def between(self, base: str, tip: str) -> list[str]:
+        """The commits of `tip` that are not in `base`, newest first. Raises RepositoryError if one is missing."""
+        with refusals("the commits cannot be listed"):
+            walker = self.git.walk(tip)
+            walker.hide(base)
+            return [str(commit.id) for commit in walker]
+
     def _commit(self, commit: str) -> bytes:
         return read_object(self.git, commit, ObjectType.COMMIT)
 

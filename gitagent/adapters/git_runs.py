@@ -83,6 +83,14 @@ class GitStates:
                 current.set_target(oid)
         return str(oid)
 
+    def remove(self, name: str) -> None:
+        """Forget a name with all its states."""
+        doing = f"{self.prefix}{name} cannot be removed"
+        with refusals(doing):
+            found = self._git.references.get(self.prefix + name)
+            if found is not None:
+                found.delete()
+
     def newest_first(self) -> list[str]:
         """All names, the one recorded last first; reads one commit each and no file."""
         times = {name: self._time(self.tip(name) or "") for name in self.names()}
@@ -134,6 +142,10 @@ class GitRuns:
             raise RequestError(f"there is no run {shown!r} in this repository", hint="gitagent log")
         some = ", ".join(found[:MOST_SHOWN]) + (" …" if len(found) > MOST_SHOWN else "")
         raise RequestError(f"{shown!r} could be any of {some}", hint=f"gitagent show {found[0]}")
+
+    def remove(self, run: str) -> None:
+        """Forget a run, named in full."""
+        self._states.remove(run)
 
     def read(self, run: str, *names: str) -> Mapping[str, str]:
         """Those of the newest recorded files that are named, the others not even read."""
