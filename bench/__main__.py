@@ -13,7 +13,7 @@ from bench.diffs import __main__ as diffs
 
 PARTS = ("startup", "hooks", "runs", "commits", "throughput")
 # Made only when asked for by name: they fetch releases of packages, need a model, or take long.
-ON_DEMAND = ("diffs", "local", "mutants", "tampering", "index", "localize")
+ON_DEMAND = ("diffs", "local", "mutants", "tampering", "index", "localize", "kill")
 
 
 def main() -> int:
@@ -67,6 +67,10 @@ def main() -> int:
 
         with tempfile.TemporaryDirectory(prefix="gitagent-bench-", ignore_cleanup_errors=True) as folder:
             indexing.report(Path(folder), rounds=options.rounds)
+    if "kill" in wanted:
+        from bench import kill  # needs the tests
+
+        kill.main(["--seed", str(options.seed)])
     if not {"runs", "commits"} & set(wanted):
         return 0
     with tempfile.TemporaryDirectory(prefix="gitagent-bench-", ignore_cleanup_errors=True) as folder:

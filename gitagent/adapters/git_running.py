@@ -87,8 +87,11 @@ class Running:
             yield _said(path)
             return
         try:
-            os.truncate(descriptor, 0)
-            os.write(descriptor, json.dumps({"run": run, "pid": os.getpid()}).encode())
+            try:
+                os.truncate(descriptor, 0)
+                os.write(descriptor, json.dumps({"run": run, "pid": os.getpid()}).encode())
+            except OSError as error:
+                raise _refused(path, error) from error
             yield None
         finally:
             with contextlib.suppress(OSError):
@@ -106,10 +109,7 @@ class Running:
             except FileNotFoundError:
                 continue  # the folder went with the last run in between
             except OSError as error:
-                raise RepositoryError(
-                    f"{path} cannot be made: {error.strerror}. Nothing was run",
-                    hint="mount, or ls -ld .git; df -h .",
-                ) from error
+                raise _refused(path, error) from error
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -126,6 +126,12 @@ class Running:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.lock"
+
+
+def _refused(path: Path, error: OSError) -> RepositoryError:
+    return RepositoryError(
+        f"{path} cannot be made: {error.strerror}. Nothing was run", hint="df -h . (or: mount, ls -ld .git)"
+    )
 
 
 def _said(path: Path) -> str:
