@@ -215,7 +215,11 @@ class Solver:
             told = searching.failures(self._progress.verdict)
             named = {task.id for task in searching.named(plan.tasks, told)} | self._progress.unfinished.keys()
             self._blame(named)
-            tasks = [task.retried_after(told) for task in searching.in_order(plan.tasks) if task.id in named]
+            tasks = [
+                replace(task.retried_after(told), attempt=attempt + 1)
+                for task in searching.in_order(plan.tasks)
+                if task.id in named
+            ]
         return True
 
     def _blame(self, tasks: set[str]) -> None:
@@ -229,8 +233,9 @@ class Solver:
         docs/models.md has the formula.
         """
         names = [worker.name for worker in workers]
+        failed = sum(count for (about, _), count in self._failed.items() if about == task.id)
         facts = replace(
-            routing.facts_of(task, errors=task.attempt - 1),
+            routing.facts_of(task, errors=failed),
             files=routing.facts_of(plan).files if plan.mode == "all" else 1,
         )
         score, threshold = routing.score(facts), self._options.routing_threshold
@@ -238,12 +243,12 @@ class Solver:
         reason = f"complexity {score:.2f} is under {threshold:g}: the cheapest begins"
         if first != names[0]:
             reason = f"complexity {score:.2f} of {threshold:g}"
-        while failed := self._failed[task.id, first]:
-            verdicts: list[State] = ["failed"] * failed
+        while against := self._failed[task.id, first]:
+            verdicts: list[State] = ["failed"] * against
             to = routing.next_worker(names, first, verdicts, patience=self._options.routing_patience)
             if to is None or to == first:
                 break
-            first, reason = to, f"{failed} verdict{'s' if failed > 1 else ''} on answers of {first} failed"
+            first, reason = to, f"{against} verdict{'s' if against > 1 else ''} on answers of {first} failed"
         self._explain(task, facts, first, reason)
         if first != names[0]:
             self._emit(Escalated(task=task.id, worker=names[0], to=first, reason=reason))

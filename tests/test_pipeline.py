@@ -20,6 +20,7 @@ from gitagent.events import (
     Event,
     Noted,
     PullRequestReady,
+    Routed,
     RunFailed,
     RunFinished,
     Stream,
@@ -324,3 +325,20 @@ def test_a_scratch_branch_that_cannot_be_dropped_is_named(world: World, git: Git
     world.planners.append(world.planned())
     assert world.pursue(limits=Limits(attempts=1)).state == "nothing"
     assert any("the scratch branch is left behind" in event.text for event in world.of(Noted))  # type: ignore[attr-defined]
+
+
+def test_a_stronger_worker_is_asked_after_two_verdicts_against_a_task_and_the_choice_is_explained(
+    repo: Path, git: Git
+) -> None:
+    world = World(repo, git)
+    wrong = [BASE.replace("-", sign) for sign in ("*", "//", "%", "**", "|")]
+    local, api = FakeWorker("local", *wrong), FakeWorker("api", GOOD)
+    world.workers = [local, api]
+    plan = Plan(summary="mend it", mode="all", planner="chat", tasks=(TASK,))
+    world.planners = [LocalizerPlanner(), FakePlanner("chat", plan)]
+    report = world.pursue()
+    assert report.state == "proven" and (len(local.asked), len(api.asked)) == (3 + 2, 1)
+    routed = [event for event in world.heard if isinstance(event, Routed) and event.reason != "one edit may do"]
+    assert [event.worker for event in routed[-3:]] == ["local", "local", "api"]
+    assert routed[-1].reason == "2 verdicts on answers of local failed"
+    assert [round(event.parts["errors"], 2) for event in routed[-3:]] == [0.0, 0.23, 0.47]

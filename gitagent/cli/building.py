@@ -257,6 +257,10 @@ def _templates(judge: "Later[LlamaWorker] | None") -> Worker:
     return TemplatesWorker(judge=lambda before, texts: judge.made().model.log_probabilities(before, texts))
 
 
+# Not the model's path: which file is opened is the word of whoever replays.
+REPLAYED = ("templates.judge", "local.window", "local.candidates")
+
+
 def replay_workers(config: Config) -> dict[str, Worker]:
     """The workers whose answers can come out the same again, each loaded when it is asked."""
     local = Later("local", lambda: _local(config, Stream()))
@@ -268,8 +272,7 @@ def replay_workers(config: Config) -> dict[str, Worker]:
 
 def replay_settings(config: Config) -> dict[str, object]:
     """The settings that decide what those workers answer, for the record of a run."""
-    names = ("templates.judge", "local.model", "local.window", "local.candidates")
-    return {name: config.value(name) for name in names}
+    return {name: config.value(name) for name in REPLAYED}
 
 
 def _localizer(config: Config) -> Planner:

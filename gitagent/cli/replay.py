@@ -27,7 +27,7 @@ def replay_command(ctx: click.Context, run: str, as_json: bool, repo: str) -> No
     from gitagent import recording, replaying
     from gitagent.adapters.git import GitRepository
     from gitagent.adapters.git_runs import GitRuns
-    from gitagent.cli.building import config_for
+    from gitagent.cli.building import REPLAYED, config_for
 
     repository = GitRepository(repo)
     runs = GitRuns(repository)
@@ -40,7 +40,7 @@ def replay_command(ctx: click.Context, run: str, as_json: bool, repo: str) -> No
     if not here:
         who = "only an endpoint was asked, which promises nothing" if calls else "no worker was asked"
         raise RequestError(f"run {run} cannot be replayed: {who}.", hint=f"gitagent show {run}")
-    config = config_for(repository, settings)
+    config = config_for(repository, {name: settings[name] for name in REPLAYED if name in settings})
     workers = _workers(config, {call.worker for call in here})
     found = []
     for result in replaying.replayed(calls, workers, repository.read):

@@ -56,12 +56,12 @@ def test_a_run_of_a_local_model_comes_out_the_same_and_another_model_is_named(
     assert done.code in (0, 1), done.err
     run = run_of(calc)
     # The settings that decide come from the record; threads and whether the cache is warm decide nothing.
-    again = calc.gitagent("replay", run, "--json", env={"GITAGENT_LOCAL_THREADS": "2",
-                                                        "XDG_CACHE_HOME": str(tmp_path / "cold")})  # fmt: skip
+    elsewhere = {"GITAGENT_LOCAL_THREADS": "2", "XDG_CACHE_HOME": str(tmp_path / "cold")}
+    again = calc.gitagent("replay", run, "--json", env={"GITAGENT_LOCAL_MODEL": str(model), **elsewhere})
     told = json.loads(again.out)
     assert again.code == 0 and told["same"] and sum(call["diffs"] for call in told["calls"]) >= 2, told
     write_model(model, seed=8)
-    other = calc.gitagent("replay", run)
+    other = calc.gitagent("replay", run, env={"GITAGENT_LOCAL_MODEL": str(model)})
     assert other.code == 1 and "local at calc.py" in other.out and "another model file" in other.out
 
 
