@@ -164,25 +164,33 @@ class GitHubServer:
     def add_comment(self, number: int, login: str, body: str, at: str, kind: str = "User") -> None:
         """Somebody's comment on an issue or pull request."""
         number_of_all = 1 + sum(map(len, self.comments.values()))
-        comment = {"id": number_of_all, "body": body, "created_at": at, "user": {"login": login, "type": kind}}
+        comment = self._shaped("comment", id=number_of_all, body=body, created_at=at)
+        comment["user"] = {**comment.get("user", {}), "login": login, "type": kind}
         self.comments.setdefault(number, []).append(comment)
+
+    def _shaped(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """A whole example answer with these fields in it."""
+        return {**json.loads(json.dumps(self.shapes.get(kind, {}))), **fields}
 
     def _talked(self, method: str, path: str, query: Mapping[str, str], data: Any) -> Answer | None:
         """What the jobs of the workflow ask besides pull requests."""
         match [method, *path.removeprefix("/api/v3").strip("/").split("/")]:
             case ["GET", "user"]:
                 return (403, {}, {"message": "Resource not accessible by integration"}) if self.me["type"] == "Bot" \
-                    else (200, {}, self.me)  # fmt: skip
+                    else (200, {}, self._shaped("user", **self.me))  # fmt: skip
             case ["GET", "repos", "ada", "shop", "collaborators", login, "permission"]:
                 known = self.permissions.get(login)
-                return (200, {}, {"permission": known, "role_name": known}) if known else None
+                shaped = self._shaped("permission", permission=known, role_name=known)
+                return (200, {}, shaped) if known else None
             case ["GET", "repos", "ada", "shop", "issues"]:
                 wanted = query.get("labels", "")
-                found = [number for number, (label, _) in sorted(self.labelled.items()) if label == wanted]
-                return 200, {}, [self._issue(self.issues[number]) for number in found]
+                numbers = [number for number, (label, _) in sorted(self.labelled.items()) if label == wanted]
+                return 200, {}, [self._issue(self.issues[number]) for number in numbers]
             case ["GET", "repos", "ada", "shop", "issues", number, "events"]:
                 label, login = self.labelled[int(number)]
-                return 200, {}, [{"event": "labeled", "label": {"name": label}, "actor": {"login": login}}]
+                event = self._shaped("event", event="labeled", label={"name": label, "color": "ff0000"})
+                event["actor"] = {**event.get("actor", {}), "login": login}
+                return 200, {}, [event]
             case ["GET", "repos", "ada", "shop", "issues", number, "comments"]:
                 since = query.get("since", "")
                 return 200, {}, [one for one in self.comments.get(int(number), []) if one["created_at"] >= since]
@@ -197,9 +205,10 @@ class GitHubServer:
                 comment["body"] = data["body"]
                 return 200, {}, comment
             case ["GET", "repos", "ada", "shop", "pulls", _, "reviews", review, "comments"]:
-                return 200, {}, self.review_comments.get(int(review), [])
+                found = self.review_comments.get(int(review), [])
+                return 200, {}, [self._shaped("review-comment", **one) for one in found]
             case ["POST", "repos", "ada", "shop", "statuses", oid]:
-                self.statuses.append({"oid": oid, **data})
+                self.statuses.append(self._shaped("status", oid=oid, **data))
                 return 201, {}, self.statuses[-1]
             case ["DELETE", "repos", "ada", "shop", "git", "refs", "heads", *names]:
                 ref = "refs/heads/" + "/".join(names)

@@ -11,6 +11,7 @@ import requests
 
 from gitagent.adapters.git import GitBranches, GitRepository
 from gitagent.adapters.github import GitHubForge
+from gitagent.adapters.github_bot import GitHubBot
 from gitagent.errors import ForgeError
 from gitagent.records import PullRequest
 from tests import openapi_proxy
@@ -131,3 +132,33 @@ def test_a_wrong_answer_of_the_fake_does_not_get_through_either(
     answer = requests.request(method, f"{proxy.url}/repos/ada/shop/{path}", json=data, timeout=60)
     assert answer.status_code == 500
     assert answer.json()["type"].endswith("#VIOLATIONS")
+
+
+def test_what_the_jobs_of_the_workflow_ask_keeps_to_githubs_description(
+    site: tuple[GitHubServer, Proxy], hub: Path, repo: Path
+) -> None:
+    server, proxy = site
+    repository = GitRepository(str(repo))
+    server.add_issue(21, "sums", "They are wrong.")
+    server.add_pull(22, "gitagent/21-sums")
+    server.add_comment(21, "ada", "/gitagent stop", "2026-01-02T00:00:00Z")
+    server.labelled[21] = ("gitagent", "ada")
+    server.review_comments[5] = [{"path": "greet.py", "line": 2, "body": "shorter"}]
+    server.me = {"login": "robot", "type": "User"}
+    before = proxy.violations()
+    bot = GitHubBot(repository, "ada", "shop", token="t", base_url=proxy.url, retry_seconds=())
+    assert bot.may_ask("ada") and not bot.may_ask("mallory") and not bot.may_ask("")
+    bot.say(21, "progress", "begun")
+    bot.say(21, "progress", "done")
+    bot.say(21, "progress", "done")
+    assert [one["body"] for one in server.comments[21][1:]] == ["<!-- gitagent progress -->\ndone"]
+    assert bot.has_asked_to_stop(21, "2026-01-01T00:00:00Z") == "ada"
+    assert bot.has_asked_to_stop(21, "2026-01-03T00:00:00Z") == ""
+    assert bot.review_comments(22, 5) == "greet.py:2: shorter"
+    assert bot.own_pull(22) is not None
+    bot.status(repository.head().oid, state="success", description="x" * 200)
+    assert len(server.statuses[-1]["description"]) == 140
+    assert bot.waiting("gitagent") is None  # its pull request is there
+    del server.pulls[22]
+    assert bot.waiting("gitagent") == (21, "ada")
+    assert proxy.violations() == before
