@@ -219,7 +219,6 @@ def spans(path: str, text: str) -> tuple[Span, ...] | None:
     )
 
 
-@lru_cache(maxsize=1)
 def _nests_too_deep(source: bytes) -> bool:
     depth = 0
     for bracket in re.findall(rb"[(\[{}\])]", source):
@@ -229,6 +228,7 @@ def _nests_too_deep(source: bytes) -> bool:
     return False
 
 
+@lru_cache(maxsize=1)
 def tree_of(language: str, source: bytes) -> Any:
     """The syntax tree of a text in one of LANGUAGES; the last one is kept, as it is often asked for twice."""
     return _parser(language).parse(source)
