@@ -8,7 +8,7 @@ The complexity score is 1 minus the product of what each fact leaves of simplici
     s = min(span_lines / 200, 1)               lines of the stretches to change
     d = min(log2(1 + dependents) / 6, 1)       files that use what is changed, 63 is full
     t = min((tools - 1) / 4, 1)                kinds of tools it takes (editing alone is 1)
-    e = min(errors / 3, 1)                     verdicts that failed and replies refused so far
+    e = min(errors / 3, 1)                     verdicts that failed on the work so far
 
 No fact can make it more than 1, none can hide another, and each one alone only raises it.
 """
