@@ -20,6 +20,7 @@ COMMANDS = {
     "stop": ("gitagent.cli.runs", "Ask a run to stop at its next step."),
     "undo": ("gitagent.cli.runs", "Take a run's branch and local pull request back."),
     "prune": ("gitagent.cli.runs", "Remove what is written down of old runs."),
+    "journal": ("gitagent.cli.journal", "Push or fetch what is written down of runs."),
     "explain": ("gitagent.cli.explain", "Say which run changed a line, and why."),
     "resume": ("gitagent.cli.resume", "Go on with a run that was cut short."),
     "hook": ("gitagent.cli.hook", "Let commits ask and pushes be checked: git hooks."),
