@@ -14,7 +14,7 @@ from typing import Any
 from gitagent.errors import DiffError
 from gitagent.events import Event, ModelReplied, Stream
 from gitagent.ports import Model, Runs, Steps, Worker
-from gitagent.records import Candidate, Coverage, Diff, Message, MicroTask, Reply, Spending
+from gitagent.records import Candidate, Coverage, Diff, Message, MicroTask, Reply, Room, Spending
 
 # What may wait for company waits no longer than this: a trial is quick, and a commit takes some milliseconds.
 PATIENCE_SECONDS = 0.5
@@ -168,7 +168,10 @@ class RememberingWorker:
 def candidate_of(plain: Mapping[str, Any]) -> Candidate:
     """A candidate out of what `asdict` made of it and JSON kept."""
     diff = {**plain["diff"], "paths": tuple(plain["diff"]["paths"])}
-    return Candidate(**{**plain, "diff": Diff(**diff), "spending": Spending(**plain["spending"])})
+    room = plain.get("room") and Room(**{**plain["room"], "left_out": tuple(plain["room"]["left_out"])})
+    return Candidate(
+        **{**plain, "diff": Diff(**diff), "spending": Spending(**plain["spending"]), "room": room or None}
+    )
 
 
 def coverage_to(coverage: Sequence[Coverage]) -> list[list[Any]]:
