@@ -67,7 +67,7 @@ class Victim:
         resumes = 0
         if killed:
             runs = copy.refs("refs/gitagent/runs/")
-            resume = [sys.executable, "-m", "gitagent", "resume"]
+            resume = [sys.executable, "-m", "gitagent", "resume", *(run.rsplit("/", 1)[1] for run in runs)]
             if not runs:  # killed before it was written down: nothing was begun, so it is asked for again
                 assert copy.refs("refs/gitagent/") == copy.branches() == []
                 resume = [sys.executable, "-m", "gitagent", *self._command]
