@@ -3,22 +3,23 @@
 from collections.abc import Callable, Sequence
 
 from gitagent.core import microtasks, planning
-from gitagent.core.microtasks import needs, outlines
+from gitagent.core.microtasks import outlines
+from gitagent.core.plan_files import SavedPlan
 from gitagent.core.replies import read_object
 from gitagent.core.texts import lines_of
+from gitagent.cutting import COMFORTABLE, SCAFFOLD, Cutter, Read, failing_notes, surroundings
 from gitagent.errors import ModelError, RequestError
 from gitagent.events import ModelReplied, PromptBuilt, ReplyRefused
 from gitagent.ports import Listener, Model
 from gitagent.records import Findings, Message, MicroTask, Note, Place, Plan, Request, Span, Spending, Suspect
 
-Read = Callable[[str], str | None]
+# A map of the repository for a request, within a budget of tokens counted so.
+Map = Callable[[Request, int, Callable[[str], int]], str]
 
 LEARN = (Message(role="user", content=""),)
-MOST_PIECES = 6
-# What an instruction may take before the request becomes a note, and what an excerpt is grown to.
+# What an instruction may take before the request becomes a note.
 LONG_REQUEST = 250
-COMFORTABLE = 400
-SCAFFOLD = 300
+MAP_TOKENS = 600
 
 
 class LocalizerPlanner:
@@ -46,7 +47,7 @@ class LocalizerPlanner:
         """
         instruction, said = _instruction(request, self._count)
         room = self._window - self._answer_tokens - SCAFFOLD - self._count(instruction)
-        failing = _failing(findings, read)
+        failing = failing_notes(findings, read)
         tasks: list[MicroTask] = []
         stretches = list(self._stretches(request, findings, read))
         while stretches:
@@ -129,8 +130,11 @@ class ChatPlanner:
         worker_count: Callable[[Sequence[Message]], int] | None = None,
         answer_tokens: int = 1024,
         asks: int = 3,
-        enough: int = 600,
+        enough: int = 620,
+        repository_map: Map | None = None,
     ) -> None:
+        """`repository_map` gives a map of the repository for a request, within so many of these tokens."""
+        self._map = repository_map
         self.name = name
         self._model = model
         self._listener = listener
@@ -150,11 +154,13 @@ class ChatPlanner:
             files = tuple(dict.fromkeys([*first, *(place.path for place in findings.places), *findings.files]))
         else:
             files = planning.ranked(findings.files, request.text, first)
-        notes = (*planning.facts(findings, files, read), *_outlines(files[:3], read))
+        self._model.count(LEARN)  # an adapter may learn the window by it
+        mapped = self._mapped(request, findings)
+        notes = (*planning.facts(findings, files, read), *(mapped or _outlines(files[:3], read)))
+        enough = self._enough + (MAP_TOKENS if mapped else 0)
         spent: list[Spending] = []
         refused = ""
         for ask in range(self._asks):
-            self._model.count(LEARN)  # an adapter may learn the window by it
             answer_tokens = min(self._answer_tokens * (ask + 1), self._model.window // 3)
             prompt = microtasks.fit(
                 planning.SYSTEM,
@@ -163,7 +169,7 @@ class ChatPlanner:
                 count=self._model.count,
                 window=self._model.window,
                 answer_tokens=answer_tokens,
-                enough=self._enough,
+                enough=enough,
                 subject="the request",
             )
             self._listener(
@@ -190,7 +196,7 @@ class ChatPlanner:
                     raise ModelError(f"the answer was cut off at {answer_tokens} tokens; answer shorter")
                 answer = read_object(reply.text, planning.KEYS, wanted="tasks", inside=planning.TASK_KEYS)
                 steps = planning.steps_of(answer, lambda path: read(path) is not None, files)
-                tasks = self._tasks(steps, findings, read)
+                tasks = self._cutter().tasks(steps, findings, read)
             except ModelError as problem:
                 refused = str(problem)
                 self._listener(ReplyRefused(task="plan", worker=self.name, reason=refused))
@@ -204,94 +210,46 @@ class ChatPlanner:
             hint="set another model, or plan without one: gitagent fix --local",
         )
 
-    def _tasks(self, steps: Sequence[planning.Step], findings: Findings, read: Read) -> tuple[MicroTask, ...]:
-        window = self._worker_window or self._model.window
-        answer_tokens = min(1024, window // 3)
-        failing = _failing(findings, read)
-        pieces: dict[str, tuple[str, ...]] = {}
-        out: list[MicroTask] = []
-        for step in steps:
-            text = read(step.path) or ""
-            room = window - answer_tokens - SCAFFOLD - self._size(step.instruction)
-            first, excerpt = self._excerpt(step, text, findings, room)
-            last = first + len(lines_of(excerpt)) - 1
-            task = MicroTask(
-                id=step.id,
-                path=step.path,
-                first_line=first,
-                excerpt=excerpt,
-                instruction=step.instruction,
-                answer_tokens=answer_tokens if not step.new else window // 3,
-                notes=(*failing, *surroundings(step.path, text, first, excerpt, read)),
-                suspects=tuple(
-                    item for item in findings.suspects if item.path == step.path and first <= item.line <= last
-                ),
-                depends_on=tuple(piece for need in step.depends_on for piece in pieces[need]),
-                priority=step.priority,
-            )
-            fitting = self._fitting(task, window)
-            if len(fitting) > MOST_PIECES:
-                raise ModelError(f'{step.path}: too much for one task; name the "lines" to change')
-            pieces[step.id] = tuple(piece.id for piece in fitting)
-            out += fitting
-        return tuple(out)
+    def _mapped(self, request: Request, findings: Findings) -> tuple[Note, ...]:
+        """A map of the repository, where no test leads the way; it takes an eighth of the window at most."""
+        if self._map is None or findings.suspects:
+            return ()
+        budget = min(MAP_TOKENS, self._model.window // 8)
+        text = self._map(request, budget, lambda said: self._model.count((Message(role="user", content=said),)))
+        return (Note(title="The repository, likeliest first, with lines", text=text, priority=4),) if text else ()
 
-    def _excerpt(self, step: planning.Step, text: str, findings: Findings, room: int) -> tuple[int, str]:
-        """The lines a step is about; where those are too many, the suspects among them, or all, to be split."""
-        lines = self._wanted(step, text, findings)
+    def _cutter(self) -> Cutter:
+        return Cutter(window=self._worker_window or self._model.window, count=self._count)
+
+
+class SavedPlanner:
+    """A plan that was written down, held against the repository as it is now."""
+
+    def __init__(self, plan: SavedPlan, *, window: int = 4096, count: Callable[[Sequence[Message]], int]) -> None:
+        self.name = "file"
+        self._plan = plan
+        self._cutter = Cutter(window=window, count=count)
+
+    def plan(self, request: Request, findings: Findings, read: Read) -> tuple[Plan, tuple[Spending, ...]]:
+        """The plan of the file. Raises RequestError, naming file and task, if it does not fit the repository."""
+        saved = self._plan
         try:
-            first, excerpt = microtasks.segment(
-                step.path, text, lines=lines, count=self._size, room=room, enough=min(room, COMFORTABLE)
-            )
-        except RequestError as problem:
-            raise ModelError(str(problem)) from problem
-        own = lines_of(text)
-        last = min(max(lines, default=0), len(own))
-        if last < first + len(lines_of(excerpt)):
-            return first, excerpt
-        inside = [
-            item.line for item in findings.suspects if item.path == step.path and lines[0] <= item.line <= last
-        ]
-        if inside:
-            return microtasks.segment(step.path, text, lines=inside, count=self._size, room=room, enough=0)
-        return lines[0], "".join(own[lines[0] - 1 : last])
-
-    def _wanted(self, step: planning.Step, text: str, findings: Findings) -> list[int]:
-        """The lines a step is about: those it names, else the suspects, else what its words match."""
-        if not text:
-            return []
-        spans = outlines.outline(step.path, text)
-        if step.symbol and (span := outlines.named(spans, step.symbol)) is not None:
-            return [span.first_line, span.last_line]
-        if step.lines is not None:
-            return list(step.lines)
-        suspected = [item.line for item in findings.suspects if item.path == step.path]
-        if suspected:
-            return suspected[:1]
-        words = planning.words_of(f"{step.symbol} {step.instruction}")
-        best = max(spans, key=lambda span: len(planning.words_of(span.name) & words), default=None)
-        if best is not None and planning.words_of(best.name) & words:
-            return [best.first_line, best.last_line]
-        lines = text.count("\n") + 1
-        if self._size(text) > COMFORTABLE * 2:
-            names = f', or the "symbol", one of: {", ".join(span.name for span in spans[:8])}' if spans else ""
-            raise ModelError(f'{step.path} has {lines} lines; name the "lines" to change{names}')
-        return [1, lines]
-
-    def _fitting(self, task: MicroTask, window: int) -> list[MicroTask]:
-        """The task, or what it is split into so that each piece fits the window."""
-        try:
-            microtasks.prompt(task, count=self._count, window=window)
-        except microtasks.TooLargeError as problem:
-            try:
-                halves = microtasks.split(task)
-            except microtasks.TooLargeError:
-                raise ModelError(str(problem)) from problem
-            return [piece for half in halves for piece in self._fitting(half, window)]
-        return [task]
-
-    def _size(self, text: str) -> int:
-        return self._count((Message(role="user", content=text),))
+            steps = planning.checked(saved.steps, lambda path: read(path) is not None)
+            tasks = self._cutter.tasks(steps, findings, read)
+        except (ModelError, RequestError) as problem:
+            raise RequestError(
+                f"{saved.file}: {problem}. Nothing was committed.", hint=f"edit {saved.file}, or plan anew"
+            ) from problem
+        return (
+            Plan(
+                summary=saved.summary,
+                mode=saved.mode,
+                tasks=tasks,
+                planner=saved.planner or self.name,
+                assumptions=saved.assumptions,
+            ),
+            (),
+        )
 
 
 def _instruction(request: Request, count: Callable[[str], int]) -> tuple[str, tuple[Note, ...]]:
@@ -302,52 +260,6 @@ def _instruction(request: Request, count: Callable[[str], int]) -> tuple[str, tu
     return f"{request.title} (the whole request is below, if it fitted)", (
         Note(title="The whole request", text=text, priority=3),
     )
-
-
-def _failing(findings: Findings, read: Read) -> tuple[Note, ...]:
-    """What the first failing tests said, and the source of the first of them."""
-    notes = list(planning.failures(findings.red))
-    for result in findings.red[:1]:
-        for path, name in planning.places_of(result.id):
-            text = read(path)
-            if text is None:
-                continue
-            span = outlines.named(outlines.outline(path, text), name)
-            if span is not None:
-                source = "".join(lines_of(text)[span.first_line - 1 : span.last_line])
-                notes.append(Note(title=f"Source of that test, {path}", text=source, priority=2))
-            break
-    return tuple(notes)
-
-
-def surroundings(path: str, text: str, first: int, excerpt: str, read: Read) -> tuple[Note, ...]:
-    """What the excerpt needs: imports, fields, and the headers of what it calls, here and where it imports from."""
-    if not excerpt:
-        return ()
-    notes = []
-    needed = [
-        *needs.imports_used(text, first, excerpt),
-        *needs.fields_used(path, text, first, excerpt),
-    ]
-    if needed:
-        notes.append(Note(title=f"Imports and fields it uses, {path}", text="\n".join(needed), priority=4))
-    own = outlines.signatures(path, text, first, excerpt)
-    if own:
-        notes.append(Note(title=f"Elsewhere in {path}", text="\n".join(own[:12]), priority=4))
-    called = outlines.called_in(excerpt)
-    heads: list[str] = []
-    for name, paths in list(outlines.imported_from(path, text, called).items())[:6]:
-        for place in paths:
-            other = read(place)
-            if other is None:
-                continue
-            span = outlines.named(outlines.outline(place, other), name)
-            if span is not None:
-                heads.append(f"# {place}\n{outlines.header(lines_of(other), span)}")
-            break
-    if heads:
-        notes.append(Note(title="What it calls", text="\n".join(heads), priority=5))
-    return tuple(notes)
 
 
 def _outlines(files: Sequence[str], read: Read) -> tuple[Note, ...]:

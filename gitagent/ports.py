@@ -299,7 +299,10 @@ class Index(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Everything a run is given, built by the command line."""
+    """Everything a run is given, built by the command line.
+
+    `approves` is asked about a plan before anything of it is written; None approves every plan.
+    """
 
     repository: Repository
     branches: Branches
@@ -312,5 +315,6 @@ class Ports:
     notes: Notes | None = None
     verdicts: Verdicts | None = None
     index: Index | None = None
+    approves: Callable[[Plan], bool] | None = None
     steps: Steps | None = None
     stop_asked: Callable[[], bool] = lambda: False

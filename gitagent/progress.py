@@ -32,6 +32,7 @@ class Options:
     allow_test_changes: bool = False
     minimal: bool = True
     test_first: bool = True
+    planned: bool = False
     resumed: bool = False
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 Source = Literal["text", "issue", "commit", "test", "stdin"]
 Outcome = Literal["passed", "failed", "error", "skipped"]
 State = Literal["passed", "failed", "inconclusive"]
+Action = Literal["change", "add", "delete", "rename"]
 Runner = Literal["pytest", "unittest", "npm", "cargo", "go", "maven", "gradle", "custom"]
 
 
@@ -134,7 +135,8 @@ class MicroTask:
 
     `first_line` is 1-based, as in a hunk header. `excerpt` keeps its newlines, so that excerpts
     join back into the file; it is "" for a file to be made. `answer_tokens` is the room left for the
-    diff. `depends_on` holds ids of tasks of the same plan; a low `priority` number goes first.
+    diff. `depends_on` holds ids of tasks of the same plan; a low `priority` number goes first. Nobody is asked about
+    the actions delete and rename (to the path `to`). `symbol` is the function or class it is about, "" if none is.
     """
 
     id: str
@@ -148,6 +150,9 @@ class MicroTask:
     depends_on: tuple[str, ...] = ()
     priority: int = 5
     attempt: int = 1
+    action: Action = "change"
+    to: str = ""
+    symbol: str = ""
 
     def retried_after(self, reason: str) -> "MicroTask":
         """The same question, told what was wrong with the last answer."""

@@ -6,9 +6,9 @@ from dataclasses import asdict, replace
 
 from gitagent import searching, trimming
 from gitagent.certifying import Certifier
-from gitagent.core import messages, routing
-from gitagent.errors import GitagentError, ModelError, RequestError
-from gitagent.events import Committed, Escalated, Noted, Planned, Routed, StepStarted
+from gitagent.core import diffs, messages, routing
+from gitagent.errors import GitagentError, ModelDownError, ModelError, RequestError
+from gitagent.events import Committed, Escalated, Noted, Planned, ReplyRefused, Routed, StepStarted, TaskStarted
 from gitagent.guarding import Gate
 from gitagent.ports import Planner, Ports, Scratch, Worker
 from gitagent.progress import Options, Progress
@@ -68,7 +68,7 @@ class Solver:
         localizer, chats = self._ports.planners[0], self._ports.planners[1:]
         stopped: GitagentError | None = None
         plan: Plan | None = None
-        if findings.red and findings.suspects:
+        if findings.red and findings.suspects and not self._options.planned:
             try:
                 plan = self._planned(localizer, findings)
             except RequestError as error:
@@ -76,6 +76,7 @@ class Solver:
                     raise
                 self._emit(Noted(level="info", text=str(error)))
         if plan is not None:
+            self._approved(plan)
             for task in plan.tasks[: searching.MODEL_TASKS] if self._ports.workers else ():
                 cheapest = self._ports.workers[0].name
                 self._explain(task, routing.facts_of(task), cheapest, "one edit may do: the cheapest begins")
@@ -99,7 +100,7 @@ class Solver:
             return stopped  # the planner would ask the same endpoint
         for planner in chats or ([localizer] if models and not findings.red else []):
             try:
-                if self._all(self._planned(planner, findings), models):
+                if self._all(self._approved(self._planned(planner, findings)), models):
                     return None
             except ModelError as error:
                 stopped = error
@@ -108,8 +109,9 @@ class Solver:
 
     def _planned(self, planner: Planner, findings: Findings) -> Plan:
         plan, _ = planner.plan(self._request, findings, self._tree.text)
-        refused = {path for path in dict.fromkeys(task.path for task in plan.tasks) if self.leaves_alone(path)}
-        kept = tuple(task for task in plan.tasks if task.path not in refused)
+        paths = dict.fromkeys(path for task in plan.tasks for path in (task.path, task.to) if path)
+        refused = {path for path in paths if self.leaves_alone(path)}
+        kept = tuple(task for task in plan.tasks if not {task.path, task.to} & refused)
         if not kept:
             raise RequestError(
                 f"the plan by {planner.name} changes nothing that may be changed. Nothing was committed.",
@@ -119,6 +121,15 @@ class Solver:
         self._emit(Planned(plan=self._progress.plan))
         self._progress.saved()
         return self._progress.plan
+
+    def _approved(self, plan: Plan) -> Plan:
+        """The plan again. Raises RequestError if somebody is to be asked about it and says no."""
+        if self._ports.approves is not None and not self._ports.approves(plan):
+            raise RequestError(
+                "the plan was not approved. Nothing was committed.",
+                hint='write it down and edit it: gitagent plan "…" --out plan.toml; gitagent run plan.toml',
+            )
+        return plan
 
     def leaves_alone(self, path: str) -> bool:
         """Whether no task may be about this path; the reason is told once."""
@@ -200,11 +211,7 @@ class Solver:
         """Commit every task of the plan in dependency order, then ask the whole suite; mend what it names."""
         tasks: list[MicroTask] = list(searching.in_order(plan.tasks))
         for attempt in range(1, self._options.limits.attempts + 1):
-            changed = []
-            for task in tasks:
-                changed.append(self._commit_task(task, workers, self._first(workers, task, plan)))
-                if plan.mode == "any" and changed[-1]:
-                    break  # the rest are other places for the same change
+            changed = self._in_turn(tasks, workers, plan)
             if not self._progress.changes:
                 return False
             if attempt > 1 and not any(changed):
@@ -221,6 +228,34 @@ class Solver:
                 if task.id in named
             ]
         return True
+
+    def _in_turn(self, tasks: list[MicroTask], workers: list[Worker], plan: Plan) -> list[bool]:
+        """Whether each of these tasks led to a commit; one that does not stops only those that depend on it.
+
+        Raises ModelError, after the tasks that need no model and those asked elsewhere, if nobody could be asked.
+        """
+        changed: list[bool] = []
+        stopped: ModelError | None = None
+        for task in tasks:
+            if waits := [need for need in task.depends_on if need in self._progress.unfinished]:
+                self._progress.unfinished[task.id] = (
+                    f"task {task.id} in {task.path}: it depends on {waits[0]}, which came to nothing"
+                )
+                continue
+            try:
+                changed.append(self._commit_task(task, workers, plan))
+            except ModelDownError:
+                raise
+            except ModelError as error:
+                if stopped is not None:
+                    raise
+                stopped = error
+                self._progress.unfinished[task.id] = f"task {task.id} in {task.path}: {error}"
+            if plan.mode == "any" and changed and changed[-1]:
+                break  # the rest are other places for the same change
+        if stopped is not None:
+            raise stopped
+        return changed
 
     def _blame(self, tasks: set[str]) -> None:
         """Hold a failed verdict against the workers whose answers to these tasks stand."""
@@ -267,7 +302,10 @@ class Solver:
             )
         )
 
-    def _commit_task(self, task: MicroTask, workers: list[Worker], first: str) -> bool:
+    def _commit_task(self, task: MicroTask, workers: list[Worker], plan: Plan) -> bool:
+        if task.action in ("delete", "rename"):
+            return self._take_away(task)
+        first = self._first(workers, task, plan)
         task_now = searching.refreshed(task, self._tree.text(task.path))
         chosen, trial = self._search.best(task_now, workers, first)
         if chosen is None:
@@ -277,6 +315,35 @@ class Solver:
         self._commit(task, chosen, trial)
         self._progress.unfinished.pop(task.id, None)
         self._search.accept(chosen)
+        return True
+
+    def _take_away(self, task: MicroTask) -> bool:
+        """Commit a file's end, or its new path: nobody need be asked what that looks like."""
+        text = self._tree.text(task.path)
+        if text is None:
+            return False
+        entry = self._tree.entries.get(task.path)
+        texts: dict[str, str | None] = {task.path: None}
+        if task.to:
+            texts[task.to] = text
+        modes = {task.path: (entry.mode, None), task.to: (None, entry.mode)} if entry else {}
+        candidate = Candidate(
+            task=task.id,
+            worker="plan",
+            diff=diffs.between(
+                {path: (text if path == task.path else None, new) for path, new in texts.items()}, modes=modes
+            ),
+            texts=texts,
+            pattern=f"{task.action} {task.path}{f' to {task.to}' if task.to else ''}",
+        )
+        self._emit(TaskStarted(task=task.id, path=task.path, worker="plan", attempt=task.attempt))
+        if refusal := self._gate.refusal(candidate):
+            self._emit(ReplyRefused(task=task.id, worker="plan", reason=refusal))
+            self._progress.unfinished[task.id] = f"task {task.id} in {task.path}: {refusal}"
+            return False
+        self._commit(task, candidate, "as planned")
+        self._progress.unfinished.pop(task.id, None)
+        self._search.accept(candidate)
         return True
 
     def _commit(self, task: MicroTask, candidate: Candidate, verdict: str) -> None:
@@ -290,7 +357,9 @@ class Solver:
                 verdict=verdict,
                 tampers=[str(finding) for finding in tampers],
             )
-            commit = self._scratch.commit(part.texts, message)
+            entry = self._tree.entries.get(task.path) if task.to in part.texts else None
+            modes = {task.to: entry.mode} if entry is not None else None
+            commit = self._scratch.commit(part.texts, message, modes=modes)
             self._progress.changes.append((commit, part))
             self._tree.changed.update(part.texts)
             self._emit(

@@ -148,12 +148,12 @@ def test_a_priority_is_read_in_any_form(value: object, priority: int) -> None:
 
 @pytest.mark.parametrize("declared", [{"new": True}, {"new": "yes"}, {"action": "create"}])
 def test_a_file_that_does_not_exist_must_be_declared_new(declared: dict[str, object]) -> None:
-    assert steps({"path": "shop/new.py"} | declared)[0].new is True
-    assert 'shop/new.py does not exist; set "new": true' in refusal({"path": "shop/new.py"})
+    assert steps({"path": "shop/new.py"} | declared)[0].action == "add"
+    assert 'shop/new.py does not exist; set "action": "add"' in refusal({"path": "shop/new.py"})
 
 
 def test_a_file_that_exists_is_never_new() -> None:
-    assert steps({"new": True})[0].new is False
+    assert steps({"new": True})[0].action == "change"
 
 
 def test_a_file_name_is_completed_where_only_one_file_has_it() -> None:
