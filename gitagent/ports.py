@@ -81,7 +81,10 @@ class Scratch(Protocol):
         """
 
     def tree_of(self, texts: Mapping[str, str | None]) -> str:
-        """The oid of the tree that `commit` would record; writes blobs and trees only, no ref."""
+        """The oid of the tree that `commit` would record; writes blobs and trees only, no ref.
+
+        What an earlier commit deleted may be deleted again.
+        """
 
 
 class Branches(Protocol):

@@ -50,10 +50,8 @@ def test_a_new_file_a_rename_and_a_deletion_become_commits_with_the_files_mode(w
     world.planners.append(world.planned(TASK, gone("t2", "old.sh", "bin/new.sh"), gone("t3", "dead.py"), new))
     report = world.pursue()
     assert report.state == "proven" and len(report.commits) == 4
-    shown = world.git(world.root, "log", "-4", "--reverse", "--format=%s", world.branches()[0]).split("\n")
-    assert (
-        shown[1:] == ["old: rename old.sh to bin/new.sh", "dead: delete dead.py", "notes: note it"] or shown[1:3]
-    )
+    shown = world.git(world.root, "log", "-3", "--format=%s", world.branches()[0]).split("\n")
+    assert {"new: rename old.sh to bin/new.sh", "dead: delete dead.py"} < set(shown)
     tree = world.git(world.root, "ls-tree", "-r", world.branches()[0])
     assert "100755" in next(line for line in tree.split("\n") if line.endswith("bin/new.sh"))
     assert "dead.py" not in tree and "old.sh" not in tree.replace("bin/new.sh", "") and "notes.txt" in tree

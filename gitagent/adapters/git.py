@@ -334,7 +334,11 @@ class GitScratch:
         return Commit(branch=self.branch, oid=self._tip, tree=tree)
 
     def tree_of(self, texts: Mapping[str, str | None]) -> str:
-        return self._tree(texts, {})
+        # What an earlier commit on the branch deleted is gone already.
+        there: frozenset[str] = frozenset()
+        if None in texts.values():
+            there = frozenset(entry.path for entry in self._repository.entries(self._tip))
+        return self._tree({path: text for path, text in texts.items() if text is not None or path in there}, {})
 
     def _tree(self, texts: Mapping[str, str | None], modes: Mapping[str, int]) -> str:
         files: dict[str, bytes | None] = {}

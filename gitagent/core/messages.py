@@ -35,8 +35,9 @@ def subject(candidate: Candidate) -> str:
 
 
 def _what(candidate: Candidate, room: int) -> str:
-    """What was done: a model did what it was asked, a template what its diff says."""
-    said = "" if candidate.model_digest else in_words(candidate.diff.text)
+    """What was done: a model did what it was asked, a template what its diff says; a file's end is no line's."""
+    asked = candidate.model_digest or None in candidate.texts.values()
+    said = "" if asked else in_words(candidate.diff.text)
     if not said or len(said) > room:
         said = candidate.pattern
     return said or "change as asked"
