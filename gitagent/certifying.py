@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from gitagent import proving
 from gitagent.core import verdicts
-from gitagent.core.testing import selected_argv
+from gitagent.core.testing import file_of, selected_argv
 from gitagent.events import Noted, TestsFinished, TestsStarted, VerdictReached
 from gitagent.ports import Ports, Scratch, Workspace
 from gitagent.records import Request, SandboxLimits, TestCommand, TestRun, Verdict
@@ -138,7 +138,7 @@ class Certifier:
             with self._workspaces.fresh() as fresh:
                 self.suite = self.tests(fresh, "base")
         base, scope = self.suite, tuple[str, ...]()
-        for narrower in (tuple(dict.fromkeys(name.split("::")[0] for name in red)), red):
+        for narrower in (tuple(dict.fromkeys(map(file_of, red))), red):
             if base.state != "inconclusive" and all(verdicts.outcome_of(base, test) is not None for test in red):
                 break
             if narrower != scope:

@@ -305,7 +305,7 @@ class TestCommand:
     runner: Runner
     argv: tuple[str, ...]
     select: tuple[str, ...] | None
-    reader: Literal["junit", "tap", "exit"]
+    reader: Literal["junit", "tap", "jest", "exit"]
     results: str = ""
     why: str = ""
 

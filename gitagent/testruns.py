@@ -38,7 +38,9 @@ def run_tests(
         workspace.write({plant.path: plant.text})
     ran = (*argv, plant.path) if plant else argv
     execution, data = execute(workspace, command, ran, timeout_seconds)
-    results, problem = _results(command, execution, data, tests)
+    results, problem = _results(command, execution, data, tests, _root(workspace, command))
+    if tests and command.runner == "npm":  # tests that were not chosen are reported as skipped
+        results = tuple(one for one in results if one.outcome != "skipped" or one.id in tests)
     if plant:
         workspace.write({plant.path: None})
         execution, results, problem = plant.taken_out(execution, results, problem)
@@ -102,8 +104,15 @@ def execute(
     return execution, execution.files.get(path, b"")
 
 
+def _root(workspace: Workspace, command: TestCommand) -> str:
+    """Where the tree lies inside, for runners that name files by their whole path."""
+    if command.runner != "npm" or command.reader not in ("junit", "jest"):
+        return ""
+    return workspace.run(["pwd", "-P"], timeout_seconds=60).output.strip()
+
+
 def _results(
-    command: TestCommand, execution: Execution, data: bytes, tests: Sequence[str]
+    command: TestCommand, execution: Execution, data: bytes, tests: Sequence[str], root: str
 ) -> tuple[tuple[TestResult, ...], str]:
     """The results, and what is wrong with them in words."""
     if command.reader == "exit":
@@ -115,9 +124,11 @@ def _results(
         return (), "no results were written"
     try:
         if command.reader == "junit":
-            found = reading.read_junit(data)
+            found = reading.read_junit(data, root)
             # Files of a directory come in no order of their own.
             return tuple(sorted(found, key=lambda one: one.id)) if "*" in command.results else found, ""
+        if command.reader == "jest":
+            return reading.read_jest(data, root), ""
         return reading.read_tap(data.decode("utf-8", "replace")), ""
     except RequestError as error:
         return (), str(error).rstrip(".")

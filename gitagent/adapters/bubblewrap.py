@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from gitagent.adapters import cgroups, processes, pythons, workfiles
+from gitagent.adapters.toolchains import Toolchains, link_modules
 from gitagent.errors import SandboxError
 from gitagent.records import Execution, SandboxLimits
 
@@ -32,6 +33,7 @@ _NOBODY = 65534
 _END_SECONDS = 10.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHM_BYTES = 64 * 1024**2
+_MODULES = "/opt/gitagent/node_modules"  # where node looks for what packages there need
 _TMP = "/tmp"  # the sandbox's own, a directory of ours on the host
 
 
@@ -40,15 +42,21 @@ class BubblewrapSandbox:
 
     `repository` is where the user's checkout lies: the tree then appears under that path, so that editable
     installs in its environment find the tree under test and not the checkout. `read_only` are further
-    host directories to show, such as toolchains in a home directory; their `bin` goes on PATH.
+    host directories to show; their `bin` goes on PATH. `toolchains` are those of the project's language.
     """
 
     name = "bubblewrap"
 
     def __init__(
-        self, python: str | None = None, *, repository: str | None = None, read_only: Sequence[str] = ()
+        self,
+        python: str | None = None,
+        *,
+        repository: str | None = None,
+        read_only: Sequence[str] = (),
+        toolchains: Toolchains | None = None,
     ) -> None:
         self._asked_python = python or sys.executable
+        self._tools = toolchains or Toolchains()
         self._read_only = tuple(os.path.abspath(path) for path in read_only)
         self._root = "/workspace"
         if repository:
@@ -63,6 +71,7 @@ class BubblewrapSandbox:
     def identity(self) -> str:
         """`bubblewrap:sha256:…` over the system's release, the Python and what is installed in it."""
         facts = [self._python.executable, self._python.digest, *os.uname()[2:]]
+        facts += [self._tools.digest] if self._tools.digest else []
         with contextlib.suppress(OSError), open("/etc/os-release", encoding="utf-8", errors="replace") as file:
             facts.append(file.read())
         return "bubblewrap:sha256:" + hashlib.sha256("\0".join(facts).encode("utf-8", "replace")).hexdigest()
@@ -90,14 +99,16 @@ class BubblewrapSandbox:
                 os.mkdir(os.path.join(directory, name))
             work, tmp = os.path.join(directory, "work"), os.path.join(directory, "tmp")
             fill(work)
+            link_modules(self._tools.modules, work, _MODULES)
             os.mkdir(os.path.join(tmp, "home"))
             self._write_etc(os.path.join(directory, "etc"))
             if self._user is not None:
                 workfiles.give(work, self._user)
                 workfiles.give(tmp, self._user)
             view = self._view(directory, python)
-            tools = [os.path.join(path, "bin") for path in self._read_only]
-            yield BubblewrapWorkspace(view, directory, self._root, python, limits, groups, self._user, tools)
+            tools = [*(os.path.join(path, "bin") for path in self._read_only), *self._tools.programs]
+            more = self._tools.environment
+            yield BubblewrapWorkspace(view, directory, self._root, python, limits, groups, self._user, tools, more)
 
     @cached_property
     def _program(self) -> str | None:
@@ -151,6 +162,8 @@ class BubblewrapSandbox:
         argv += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", str(_SHM_BYTES)]
         argv += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--bind", os.path.join(directory, "tmp"), _TMP]
         argv += [*_parents(self._root), "--bind", os.path.join(directory, "work"), self._root]
+        if self._tools.modules:
+            argv += [*_parents(_MODULES), "--ro-bind", self._tools.modules, _MODULES]
         shown = ["/usr", "/nix/store"]
         for path in sorted(self._exposed(python)):
             if os.path.isdir(path) and not any((path + "/").startswith(place + "/") for place in shown):
@@ -165,7 +178,7 @@ class BubblewrapSandbox:
     def _exposed(self, python: pythons.Python) -> set[str]:
         """Host directories to show read-only; never the checkout itself, whose place the tree takes."""
         own = pythons.describe(os.path.realpath(sys.executable))
-        wanted = {*python.roots, *own.roots, *self._read_only}
+        wanted = {*python.roots, *own.roots, *self._read_only, *self._tools.read_only}
         real = {os.path.realpath(path) for path in wanted}
         tree = self._root + "/"
         return {path for path in wanted | real if path != "/" and not tree.startswith(path.rstrip("/") + "/")} - {
@@ -218,6 +231,7 @@ class BubblewrapWorkspace:
         groups: tuple[str, ...],
         user: int | None,
         tools: Sequence[str],
+        more: Mapping[str, str],
     ) -> None:
         self._view = view
         self._work = os.path.join(directory, "work")
@@ -228,6 +242,7 @@ class BubblewrapWorkspace:
         self._groups = groups
         self._user = user
         self._tools = tuple(tools)
+        self._more = more
         self._clock = workfiles.Clock()
 
     def write(self, texts: Mapping[str, str | None]) -> None:
@@ -245,7 +260,7 @@ class BubblewrapWorkspace:
         """Run a command at the tree's root, in namespaces of its own that end with it."""
         path = ":".join([self._python.bin, *self._tools, _PATH])
         env: list[str] = []
-        for name, value in processes.environment(f"{_TMP}/home", path).items():
+        for name, value in processes.environment(f"{_TMP}/home", path, self._more).items():
             env += ["--setenv", name, value]
         stage = processes.staged(
             argv,

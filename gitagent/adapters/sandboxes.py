@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from gitagent.adapters import toolchains
 from gitagent.adapters.bubblewrap import BubblewrapSandbox
 from gitagent.adapters.engines import engines
 from gitagent.adapters.pythons import find_python
@@ -82,7 +83,7 @@ def choose(
         return chooser.bubblewrap()
     if name == "none":
         return Choice(
-            sandbox=UnsandboxedSandbox(chooser.host_python, repository=repository),
+            sandbox=UnsandboxedSandbox(chooser.host_python, repository=repository, toolchains=chooser.toolchains),
             notes=("the tests run on this machine without a sandbox, as you said",),
         )
     if name == "auto":
@@ -109,6 +110,10 @@ class _Chooser:
     @cached_property
     def host_python(self) -> str:
         return self.python or find_python(self.repository or os.getcwd(), tracked=self.paths)
+
+    @cached_property
+    def toolchains(self) -> toolchains.Toolchains:
+        return toolchains.find(self.paths, self.repository)
 
     @cached_property
     def image_choice(self) -> tuple[images.ImageChoice | None, tuple[str, ...]]:
@@ -179,7 +184,9 @@ class _Chooser:
         return sandbox
 
     def _bubblewrap_sandbox(self) -> BubblewrapSandbox:
-        return BubblewrapSandbox(self.host_python, repository=self.repository, read_only=self.read_only)
+        return BubblewrapSandbox(
+            self.host_python, repository=self.repository, read_only=self.read_only, toolchains=self.toolchains
+        )
 
     def _lacks(self, sandbox: Sandbox, against: list[str]) -> bool:
         if not self.needs:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from gitagent.adapters import cgroups, processes, pythons, workfiles
+from gitagent.adapters.toolchains import Toolchains, link_modules
 from gitagent.records import Execution, SandboxLimits
 
 _PASSED_ON = (
@@ -31,8 +32,11 @@ class UnsandboxedSandbox:
 
     name = "none"
 
-    def __init__(self, python: str | None = None, *, repository: str | None = None) -> None:
+    def __init__(
+        self, python: str | None = None, *, repository: str | None = None, toolchains: Toolchains | None = None
+    ) -> None:
         self._asked_python = python or sys.executable
+        self._tools = toolchains or Toolchains()
         self._repository = repository
 
     def identity(self) -> str:
@@ -47,7 +51,9 @@ class UnsandboxedSandbox:
             for name in ("work", "home", "tmp"):
                 os.mkdir(os.path.join(directory, name))
             fill(os.path.join(directory, "work"))
-            yield UnsandboxedWorkspace(directory, python, self._repository, limits, groups)
+            link_modules(self._tools.modules, os.path.join(directory, "work"))
+            more = self._tools.environment
+            yield UnsandboxedWorkspace(directory, python, self._repository, limits, groups, more)
 
     @cached_property
     def _python(self) -> pythons.Python:
@@ -64,6 +70,7 @@ class UnsandboxedWorkspace:
         repository: str | None,
         limits: SandboxLimits,
         groups: tuple[str, ...],
+        more: Mapping[str, str],
     ) -> None:
         self._directory = directory
         self._work = os.path.join(directory, "work")
@@ -71,6 +78,7 @@ class UnsandboxedWorkspace:
         self._repository = repository
         self._limits = limits
         self._groups = groups
+        self._more = more
         self._clock = workfiles.Clock()
 
     def write(self, texts: Mapping[str, str | None]) -> None:
@@ -120,7 +128,7 @@ class UnsandboxedWorkspace:
         extra = {"TMPDIR": os.path.join(self._directory, "tmp")} | (
             {"PYTHONPATH": ":".join(paths)} if paths else {}
         )
-        return processes.environment(os.path.join(self._directory, "home"), path, passed | extra)
+        return processes.environment(os.path.join(self._directory, "home"), path, passed | {**self._more} | extra)
 
     def _over_disk(self) -> str:
         if workfiles.disk_bytes(self._directory) > self._limits.disk_bytes:

@@ -30,19 +30,20 @@ def shortened(message: str) -> str:
     return f"{message[:head]}\n… {len(message) - head - tail} characters left out …\n{message[-tail:]}"
 
 
-def read_junit(data: bytes) -> tuple[TestResult, ...]:
+def read_junit(data: bytes, root: str = "") -> tuple[TestResult, ...]:
     """The results in a JUnit XML file, or in several put one after the other; one per test, in order.
 
     pytest's ids are rebuilt from its xunit1 form: `tests/test_x.py::TestA::test_b[1]`; a module that could not
-    be collected is an "error" under its path. Others are `class.method`. Raises RequestError if it is no
-    such XML, is too large, or declares a document type or entities.
+    be collected is an "error" under its path. mocha's and vitest's are `file > suite > test`, with the file as seen
+    from `root`, the tree's own path. Others are `class.method`. Raises RequestError if it is no such XML, is too
+    large, or declares a document type or entities.
     """
     if len(data) > XML_BYTES:
         raise RequestError(f"the results are {len(data)} bytes of XML, more than {XML_BYTES}.")
     reader = _JUnit()
     for document in _documents(data):
         reader.read(document)
-    return _merged(_named(reader.cases))
+    return _merged(_named(reader.cases, root))
 
 
 def _documents(data: bytes) -> list[bytes]:
@@ -144,14 +145,82 @@ def _seconds(text: str) -> float:
     return seconds if 0 <= seconds < 1e9 else 0.0
 
 
-def _named(cases: Sequence[_Case]) -> Iterable[TestResult]:
+def _named(cases: Sequence[_Case], root: str) -> Iterable[TestResult]:
     modules = {_dotted(case.file): case.file for case in cases if case.file.endswith((".py", ".txt", ".rst"))}
     for case in cases:
-        of_pytest = case.suite == "pytest" or case.file.endswith(".py")
-        name = _pytest_id(case, modules) if of_pytest else ".".join(filter(None, (case.classname, case.name)))
+        if case.suite == "pytest" or case.file.endswith(".py"):
+            name = _pytest_id(case, modules)
+        elif _SCRIPT.search(case.file or case.classname):  # mocha names the file, vitest's class is the file
+            name = _titled(_below(case.file, root), case.classname, case.name)
+        else:
+            name = ".".join(filter(None, (case.classname, case.name)))
         if name:
             message = shortened("\n\n".join(case.told))
             yield TestResult(id=name[:_ID_CHARACTERS], outcome=case.outcome, seconds=case.seconds, message=message)
+
+
+_SCRIPT = re.compile(r"\.[cm]?[jt]sx?$")
+
+
+def _below(path: str, root: str) -> str:
+    return path.removeprefix(root.rstrip("/") + "/") if root else path
+
+
+def _titled(*titles: str) -> str:
+    """An id of titles, without line breaks."""
+    return " > ".join(" ".join(title.split()) for title in titles if title.strip())
+
+
+def read_jest(data: bytes, root: str = "") -> tuple[TestResult, ...]:
+    """The results in what `jest --json` writes, as `file > suite > test`; the file as seen from `root`.
+
+    A file that could not be loaded is an "error" under its path. Raises RequestError if it is no such JSON or too
+    large.
+    """
+    if len(data) > XML_BYTES:
+        raise RequestError(f"the results are {len(data)} bytes of JSON, more than {XML_BYTES}.")
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"the results are no readable JSON: {error}.") from error
+    results: list[TestResult] = []
+    for suite in _objects(told, "testResults"):
+        file = _below(str(suite.get("name", "")), root)
+        cases = _objects(suite, "assertionResults")
+        if not cases and suite.get("status") == "failed" and file:
+            message = shortened(_plain(str(suite.get("message", ""))))
+            results.append(TestResult(id=file[:_ID_CHARACTERS], outcome="error", message=message))
+        for case in cases:
+            above = case.get("ancestorTitles")
+            titles = [str(title) for title in above] if isinstance(above, list) else []
+            failures = case.get("failureMessages")
+            message = "\n\n".join(map(str, failures[:20])) if isinstance(failures, list) else ""
+            milliseconds = case.get("duration")
+            outcome = _OF_JEST.get(str(case.get("status")), "skipped")
+            results.append(
+                TestResult(
+                    id=_titled(file, *titles[:_DEPTH], str(case.get("title", "")))[:_ID_CHARACTERS] or "(no name)",
+                    outcome=outcome,
+                    seconds=_seconds(str(milliseconds)) / 1000,
+                    message=shortened(_plain(message)) if outcome == "failed" else "",
+                )
+            )
+            if len(results) > RESULTS:
+                raise RequestError(f"the results hold more than {RESULTS} tests.")
+    return _merged(results)
+
+
+_OF_JEST: dict[str, Outcome] = {"passed": "passed", "failed": "failed"}
+
+
+def _objects(told: object, key: str) -> list[dict[str, object]]:
+    found = told.get(key) if isinstance(told, dict) else None
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _plain(text: str) -> str:
+    """Text without a terminal's colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def _dotted(path: str) -> str:

@@ -78,8 +78,9 @@ def selected_argv(command: TestCommand, tests: Sequence[str]) -> tuple[str, ...]
 
     Raises RequestError if an id could be taken for an option.
     """
+    as_pattern = command.runner == "npm"  # no id is then a word of its own
     for test in tests:
-        if not test or test[0] in "-@" or "\0" in test or "\n" in test:
+        if not test or "\0" in test or (not as_pattern and (test[0] in "-@" or "\n" in test)):
             raise RequestError(f"{test!r} is no test id. No test was run.", hint="gitagent fix --test FILE::TEST")
     if not tests or command.select is None or WHOLE_SUITE in tests:
         return command.argv
@@ -91,7 +92,38 @@ def selected_argv(command: TestCommand, tests: Sequence[str]) -> tuple[str, ...]
         return (*command.argv, *command.select, f"-Dtest={chosen}")
     if command.runner == "gradle":
         return (*command.argv, *(word for test in tests for word in (*command.select, test)))
+    if command.runner == "npm":
+        return _npm_selected(command.argv, command.select, tests)
     return (*command.argv, *command.select, *tests)
+
+
+def _npm_selected(argv: tuple[str, ...], select: tuple[str, ...], tests: Sequence[str]) -> tuple[str, ...]:
+    """Runners of npm's world take a pattern of titles, and some of them files.
+
+    Titles come in ids as `file > suite > test`, by mocha with the suites' titles in one; runners put them together
+    with spaces. node's own gives no files, and before version 22 compares the innermost title alone.
+    """
+    if select[0] == "--test-name-pattern":
+        titles = sorted({_title_pattern(test.rpartition(" > ")[2]) for test in tests})
+        # Its options come before the files.
+        return (*argv[:2], f"{select[0]}=(^|\\s)({'|'.join(titles)})$", *argv[2:])
+    apart = [test.partition(" > ") if _JS_FILE.match(test) else ("", "", test) for test in tests]
+    files = sorted({file for file, _, _ in apart})
+    chosen = list(argv)
+    if all(title for _, _, title in apart):
+        titles = sorted({_title_pattern(title) for _, _, title in apart})
+        chosen += [select[0], f"^({'|'.join(titles)})$"]
+    if select[0] == "-t" and all(files) and not any(file.startswith("-") for file in files):
+        chosen += [*select[1:], *files]
+    return tuple(chosen)
+
+
+_JS_FILE = re.compile(r"[^\n]*?\.[cm]?[jt]sx?($| > )")
+
+
+def _title_pattern(title: str) -> str:
+    parts = [r"\s+".join(re.escape(word) for word in part.split()) for part in title.split(" > ")]
+    return r"(\s+>)?\s+".join(parts)
 
 
 def normal_id(asked: str, known: Collection[str] = ()) -> tuple[str, ...]:
@@ -110,7 +142,7 @@ def normal_id(asked: str, known: Collection[str] = ()) -> tuple[str, ...]:
     inside = tuple(test for test in known if lies_in(test, name))
     if inside:
         return inside
-    tail = re.compile(rf"(^|::|/|\.|#|\s){re.escape(name)}($|::|\[)")
+    tail = re.compile(rf"(^|::|/|\.|#|\s){re.escape(name)}($|::|\[| > )")
     ending = tuple(test for test in known if tail.search(test))
     if ending or "." not in name or "/" in name:
         return ending
@@ -123,7 +155,13 @@ def lies_in(test: str, place: str) -> bool:
     if not test.startswith(place):
         return False
     rest = test[len(place) :]
-    return rest.startswith(("::", "[", " > ")) or ((place.endswith("/") or rest.startswith("/")) and "::" in rest)
+    inside = "::" in rest or " > " in rest
+    return rest.startswith(("::", "[", " > ")) or ((place.endswith("/") or rest.startswith("/")) and inside)
+
+
+def file_of(test: str) -> str:
+    """The file a test id begins with, in the runner's own notation; an id without one as it is."""
+    return re.split("::| > ", test, maxsplit=1)[0]
 
 
 def _dotted(test: str) -> str:
@@ -144,6 +182,8 @@ def _configured(line: str, paths: Collection[str], read: Read) -> TestCommand:
         hint = f"gitagent fix --test-command {shlex.quote('sh -c ' + shlex.quote(line))}"
         raise RequestError(f"tests.command = {line!r} needs a shell, and none is used.", hint=hint)
     why = "the configured test command"
+    if words == ["npm", "test"] and "package.json" in paths and (npm := _npm(read)):
+        return npm
     at = next((i for i, word in enumerate(words) if word.rpartition("/")[2] in ("pytest", "py.test")), None)
     if at is not None:
         options, notes = _pytest_options(paths, read)
@@ -220,30 +260,55 @@ def _by_manifest(paths: Collection[str], read: Read) -> TestCommand | None:
 def _npm(read: Read) -> TestCommand | None:
     try:
         manifest = json.loads(read("package.json") or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     scripts = manifest.get("scripts") if isinstance(manifest, dict) else None
     script = scripts.get("test") if isinstance(scripts, dict) else None
     if not isinstance(script, str) or not script.strip() or "no test specified" in script:
         return None
     why = f'package.json: "test": {json.dumps(script)}'
+    runner, rest = _script_runner(script)
+    if runner == "node":
+        argv: tuple[str, ...] = ("node", "--test", "--test-reporter=tap", f"--test-reporter-destination={RESULTS}")
+        select: tuple[str, ...] = ("--test-name-pattern",)
+        return TestCommand(
+            runner="npm", argv=(*argv, *rest), select=select, reader="tap", results=RESULTS, why=why
+        )
+    # Files may be named where the script names none itself: those would be run beside them.
+    name = "-t" if all(word.startswith("-") for word in rest if word != "run") else "--testNamePattern"
+    argv = ("npm", "test", "--silent", "--")
+    if runner == "vitest":
+        argv = (*argv, *(() if "run" in rest else ("--run",)), "--reporter=junit", f"--outputFile={RESULTS}")
+        return TestCommand(runner="npm", argv=argv, select=(name,), reader="junit", results=RESULTS, why=why)
+    if runner == "jest":
+        argv = (*argv, "--json", f"--outputFile={RESULTS}")
+        select = (name, "--runTestsByPath") if name == "-t" else (name,)
+        return TestCommand(runner="npm", argv=argv, select=select, reader="jest", results=RESULTS, why=why)
+    if runner == "mocha":
+        argv = (*argv, "--reporter", "xunit", "--reporter-option", f"output={RESULTS}")
+        return TestCommand(runner="npm", argv=argv, select=("--grep",), reader="junit", results=RESULTS, why=why)
+    return TestCommand(runner="npm", argv=("npm", "test", "--silent"), select=None, reader="exit", why=why)
+
+
+def _script_runner(script: str) -> tuple[str, list[str]]:
+    """The runner that a script starts and the words after it; "" if it is none we know, or does more than that."""
     try:
-        words = shlex.split(script)
+        words = [] if re.search(r"[&|;<>$`\n]", script) else shlex.split(script)
     except ValueError:
         words = []
-    plain = bool(words) and not re.search(r"[&|;<>$`*?\n]", script)
-    if plain and words[:2] == ["node", "--test"] and not any("--test-reporter" in word for word in words):
-        argv = ("node", "--test", "--test-reporter=tap", f"--test-reporter-destination={RESULTS}", *words[2:])
-        return TestCommand(runner="npm", argv=argv, select=None, reader="tap", results=RESULTS, why=why)
-    if plain and words[0] == "vitest":
-        run = () if "run" in words else ("--run",)
-        argv = ("npm", "test", "--silent", "--", *run, "--reporter=junit", f"--outputFile={RESULTS}")
-        return TestCommand(runner="npm", argv=argv, select=None, reader="junit", results=RESULTS, why=why)
-    if plain and words[0] == "mocha":
-        reporter = ("--reporter", "xunit", "--reporter-option", f"output={RESULTS}")
-        argv = ("npm", "test", "--silent", "--", *reporter)
-        return TestCommand(runner="npm", argv=argv, select=None, reader="junit", results=RESULTS, why=why)
-    return TestCommand(runner="npm", argv=("npm", "test", "--silent"), select=None, reader="exit", why=why)
+    while words and (words[0] in ("cross-env", "npx", "nyc", "c8") or re.match(r"[A-Z_]+=", words[0])):
+        del words[0]
+    if words[:2] == ["node", "--test"]:
+        # Run without npm and its shell, since options have to come before the files.
+        odd = words != shlex.split(script) or any("--test-reporter" in word for word in words)
+        return ("", []) if odd or re.search(r"[*?]", script) else ("node", words[2:])
+    if words[:1] == ["node"]:  # node --experimental-vm-modules node_modules/jest/bin/jest.js
+        while words[1:] and words[1].startswith("--"):
+            del words[1]
+        words = words[1:]
+    name = words[0].rpartition("/")[2].removesuffix(".js") if words else ""
+    watches = any(word.startswith("--watch") or word == "watch" for word in words)
+    return (name, words[1:]) if name in ("vitest", "jest", "mocha") and not watches else ("", [])
 
 
 def _pytest(paths: Collection[str], read: Read, why: str) -> TestCommand:

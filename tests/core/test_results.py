@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitagent.core import results
-from gitagent.core.results import read_cargo, read_go, read_junit, read_tap, read_unittest, shortened
+from gitagent.core.results import read_cargo, read_go, read_jest, read_junit, read_tap, read_unittest, shortened
 from gitagent.errors import RequestError
 from gitagent.records import Outcome
 
@@ -315,3 +315,44 @@ def test_unittest_modules_that_do_not_load_are_errors_under_their_name() -> None
         "test_y.T.test_a": "skipped",
         "test_y.T.test_b": "failed",
     }
+
+
+def test_jests_results_are_named_by_file_suites_and_title() -> None:
+    case = {"ancestorTitles": ["calc", "deep"], "title": "a\n b", "status": "failed", "duration": 1500,
+            "failureMessages": ["\x1b[31mError: no\x1b[39m", "more"]}  # fmt: skip
+    told = {
+        "testResults": [
+            {
+                "name": "/w/t/a.test.js",
+                "status": "failed",
+                "assertionResults": [case, {"title": "b", "status": "todo"}],
+            },
+            {"name": "/w/t/b.test.js", "status": "failed", "message": "SyntaxError", "assertionResults": []},
+            {"name": "/elsewhere/c.js", "assertionResults": [{"title": "c", "status": "passed"}, "odd"]},
+            "odd",
+        ]
+    }
+    found = read_jest(json.dumps(told).encode(), "/w")
+    assert [(one.id, one.outcome, one.seconds, one.message) for one in found] == [
+        ("t/a.test.js > calc > deep > a b", "failed", 1.5, "Error: no\n\nmore"),
+        ("t/a.test.js > b", "skipped", 0.0, ""),
+        ("t/b.test.js", "error", 0.0, "SyntaxError"),
+        ("/elsewhere/c.js > c", "passed", 0.0, ""),
+    ]
+    for odd in (b"", b"[]x", b"[" * 100_000):
+        with pytest.raises(RequestError, match="no readable JSON"):
+            read_jest(odd)
+    assert read_jest(b'[{"testResults": 1}]') == ()
+
+
+def test_junit_of_javascript_is_named_by_file() -> None:
+    text = (
+        '<testsuites><testsuite name="Mocha Tests"><testcase classname="calc in.ner" name="adds" file="/w/t/a.js"/>'
+        '<testcase classname="" name="top" file="/w/t/a.js"/></testsuite><testsuite name="v/a.test.mjs">'
+        '<testcase classname="v/a.test.mjs" name="calc &gt; adds"/></testsuite></testsuites>'
+    )
+    assert [one.id for one in read_junit(text.encode(), "/w")] == [
+        "t/a.js > calc in.ner > adds",
+        "t/a.js > top",
+        "v/a.test.mjs > calc > adds",
+    ]

@@ -5,11 +5,18 @@ from collections.abc import Mapping
 
 import pytest
 
-from gitagent.core.testing import RESULTS, detect, is_test_path, lies_in, normal_id, selected_argv
+from gitagent.core.testing import RESULTS, detect, file_of, is_test_path, lies_in, normal_id, selected_argv
 from gitagent.errors import RequestError
 from gitagent.records import TestCommand
 
 TEST = {"tests/test_x.py": "def test_a(): pass\n"}
+
+
+TAP = ("--test-reporter=tap", f"--test-reporter-destination={RESULTS}")
+
+
+def script(line: str) -> dict[str, str]:
+    return {"package.json": json.dumps({"scripts": {"test": line}})}
 
 
 def found(files: Mapping[str, str], configured: str = "") -> TestCommand:
@@ -122,7 +129,14 @@ def test_a_project_that_sets_the_cache_directory_keeps_the_cache_out_of_the_tree
         ("vitest", "junit", f"--outputFile={RESULTS}"),
         ("mocha", "junit", f"output={RESULTS}"),
         ("node --test && echo done", "exit", "--silent"),
-        ("jest", "exit", "--silent"),
+        ("vitest run src", "junit", f"--outputFile={RESULTS}"),
+        ("c8 mocha 'test/**/*.js'", "junit", f"output={RESULTS}"),
+        ("NODE_ENV=test jest --coverage", "jest", f"--outputFile={RESULTS}"),
+        ("node --experimental-vm-modules node_modules/jest/bin/jest.js", "jest", f"--outputFile={RESULTS}"),
+        ("vitest --watch", "exit", "--silent"),
+        ("tsc && jest", "exit", "--silent"),
+        ("node --test test/*.js", "exit", "--silent"),
+        ("node --test --test-reporter=spec", "exit", "--silent"),
         ("it's", "exit", "--silent"),
     ],
 )
@@ -136,6 +150,11 @@ def test_npm_scripts_are_asked_for_results_where_their_runner_can_write_them(
 def test_a_configured_command_wins_and_is_split_without_a_shell() -> None:
     command = found({"setup.py": "", **TEST}, "make check 'a b'")
     assert (command.runner, command.argv, command.reader) == ("custom", ("make", "check", "a b"), "exit")
+
+
+def test_a_configured_npm_test_is_what_the_script_runs() -> None:
+    assert found(script("jest"), "npm test").reader == "jest"
+    assert found({}, "npm test").runner == "custom"
 
 
 def test_a_configured_pytest_still_writes_results() -> None:
@@ -181,7 +200,18 @@ def test_a_configured_line_that_needs_a_shell_or_is_unfinished_is_refused(line: 
             ("-Dtest=org.x.FooTest#bar,org.x.FooTest#baz",),
         ),
         ({"build.gradle": ""}, ["x.A.b", "x.A.c"], ("--tests", "x.A.b", "--tests", "x.A.c")),
-        ({"package.json": '{"scripts": {"test": "jest"}}'}, ["a"], ("npm", "test", "--silent")),
+        (script("ava"), ["a"], ("npm", "test", "--silent")),
+        (script("node --test lib"), ["s > a  b", "-c"], (r"--test-name-pattern=(^|\s)(\-c|a\s+b)$", *TAP, "lib")),
+        (script("mocha"), ["t/a.js > s t > u"], ("--grep", r"^(s\s+t(\s+>)?\s+u)$")),
+        (
+            script("jest"),
+            ["a.test.js > s > t(1)", "b.test.js > u"],
+            ("-t", r"^(s(\s+>)?\s+t\(1\)|u)$", "--runTestsByPath", "a.test.js", "b.test.js"),
+        ),
+        (script("jest"), ["a.test.js"], (f"--outputFile={RESULTS}", "--runTestsByPath", "a.test.js")),
+        (script("jest src"), ["a.test.js > t"], ("--testNamePattern", "^(t)$")),
+        (script("vitest"), ["a.test.ts > t"], ("-t", "^(t)$", "a.test.ts")),
+        (script("vitest"), ["-a.test.ts > t"], ("-t", "^(t)$")),
     ],
 )
 def test_each_runner_is_told_which_tests_in_its_own_way(
@@ -230,6 +260,7 @@ KNOWN = (
     "tests/test_x.py::test_p[1]",
     "tests/test_x.py::test_p[a::b]",
     "tests/sub/test_y.py::test_c",
+    "web/a.test.js > calc > adds",
 )
 
 
@@ -245,10 +276,13 @@ KNOWN = (
         ("test_b", KNOWN[:2]),
         ("TestA::test_b", KNOWN[:1]),
         ("test_p", KNOWN[2:4]),
-        ("test_y.py", KNOWN[4:]),
-        ("tests/sub", KNOWN[4:]),
+        ("test_y.py", KNOWN[4:5]),
+        ("tests/sub", KNOWN[4:5]),
         ("tests.test_x.TestA.test_b", KNOWN[:1]),
         ("TestA.test_b", KNOWN[:1]),
+        ("a.test.js", KNOWN[5:6]),
+        ("calc > adds", KNOWN[5:6]),
+        ("web", KNOWN[5:6]),
         ("test_", ()),
         ("no_such.thing", ()),
     ],
@@ -265,3 +299,6 @@ def test_a_test_lies_in_its_file_and_not_in_one_whose_name_begins_alike() -> Non
     assert lies_in("tests/test_x.py::a", "tests/test_x.py")
     assert not lies_in("tests/test_x.pyc::a", "tests/test_x.py")
     assert not lies_in("tests/test_x.py::ab", "tests/test_x.py::a")
+    assert [file_of(test) for test in (KNOWN[0], KNOWN[5], "calc::adds", "adds")] == [
+        "tests/test_x.py", "web/a.test.js", "calc", "adds",
+    ]  # fmt: skip
