@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gitagent.core.microtasks.outlines import segment
-from gitagent.core.microtasks.secrets import Redacted, redact
+from gitagent.core.secrets import Redacted, redact
 from gitagent.core.microtasks.tokens import estimate
 from gitagent.core.texts import fenced, lines_of
 from gitagent.errors import RequestError
