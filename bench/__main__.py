@@ -13,7 +13,7 @@ from bench.diffs import __main__ as diffs
 
 PARTS = ("startup", "hooks", "runs", "commits", "throughput")
 # Made only when asked for by name: they fetch releases of packages, need a model, or take long.
-ON_DEMAND = ("diffs", "local", "mutants", "tampering", "index", "localize", "kill")
+ON_DEMAND = ("diffs", "local", "mutants", "tampering", "index", "localize", "kill", "secrets")
 
 
 def main() -> int:
@@ -71,6 +71,10 @@ def main() -> int:
         from bench import kill  # needs the tests
 
         kill.main(["--seed", str(options.seed)])
+    if "secrets" in wanted:
+        from bench import secrets  # needs the tests
+
+        secrets.report()
     if not {"runs", "commits"} & set(wanted):
         return 0
     with tempfile.TemporaryDirectory(prefix="gitagent-bench-", ignore_cleanup_errors=True) as folder:

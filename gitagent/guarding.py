@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gitagent.core import diffs, tampering, testing
+from gitagent.core import diffs, secrets, tampering, testing
 from gitagent.core.tampering import Finding
 from gitagent.errors import DiffError
 from gitagent.records import Candidate
@@ -36,6 +36,8 @@ class Gate:
 
     def refusal(self, candidate: Candidate) -> str:
         """Why an answer may not even be tried, "" if it may."""
+        if secret := self._credentials(candidate):
+            return secret
         found = () if self._allowed else self.findings(candidate.texts)
         return tampering.told(found) if found else ""
 
@@ -44,6 +46,8 @@ class Gate:
 
         Raises DiffError if something tampers and the user has not allowed it.
         """
+        if secret := self._credentials(candidate):
+            raise DiffError(f"{secret}. Nothing was committed")
         found = self.findings(candidate.texts)
         if not found:
             return ((candidate, ()),)
@@ -55,6 +59,17 @@ class Gate:
         label = f"changes what judges it, as allowed: {found[0].what}"
         labelled = replace(self._part(candidate, rest), pattern=label)
         return ((self._part(candidate, own), ()), (labelled, found)) if own else ((labelled, found),)
+
+    def _credentials(self, candidate: Candidate) -> str:
+        """Why an answer may not be taken for a credential it brings in, "" if there is none."""
+        known = "\n".join(self._tree.on_base(path) or "" for path in candidate.texts)
+        for path, text in candidate.texts.items():
+            if secrets.added(known, text or ""):
+                return (
+                    f"{path}: a line that is added looks like it holds a credential; "
+                    "read it from the environment, or use an obvious example value"
+                )
+        return ""
 
     def _part(self, candidate: Candidate, texts: Mapping[str, str | None]) -> Candidate:
         return replace(

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gitagent.core import certificates, diffs, tampering, testing
+from gitagent.core import certificates, diffs, secrets, tampering, testing
 from gitagent.core.paths import check_path, folded
 from gitagent.errors import DiffError, RequestError
 from gitagent.ports import Repository
@@ -172,6 +172,9 @@ def _changes(base: Tree, repository: Repository, tip: str, policy: Policy) -> li
     for path, text in after_texts.items():
         if any("\udc80" <= letter <= "\udcff" for letter in text or "") or "\0" in (text or ""):
             refused.append(f"{path} is not UTF-8 text")
+            continue
+        if secrets.added("\n".join(known or "" for known in before_texts.values()), text or ""):
+            refused.append(f"{path} gains a line that looks like it holds a credential")
             continue
         diff = diffs.between({path: (before_texts[path], text)})
         lines += diff.added + diff.removed

@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from gitagent.core.secrets import redacted, redacted_in
+from gitagent.core.texts import lines_of
 from gitagent.errors import DiffError
 from gitagent.ports import Worker
 from gitagent.records import Candidate, MicroTask, Note, Suspect
@@ -48,7 +50,10 @@ class Recorder:
         """The calls as a file of the run's record, the settings that decide on answers before them."""
         if not self.calls:
             return {}
-        lines = [json.dumps({"settings": dict(settings)}), *(json.dumps(asdict(call)) for call in self.calls)]
+        lines = [
+            json.dumps({"settings": dict(settings)}),
+            *(json.dumps(redacted_in(asdict(call))) for call in self.calls),
+        ]
         return {FILE: "".join(line + "\n" for line in lines)}
 
 
@@ -82,6 +87,13 @@ def blob_of(text: str) -> str:
     """Git's name of a file with this text, "" for none."""
     data = text.encode("utf-8", "surrogateescape")
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() if text else ""
+
+
+def restored(call: Call, text: str) -> MicroTask:
+    """A call's task with its excerpt as the file has it: what was written down is without credentials."""
+    first, size = call.task.first_line - 1, len(lines_of(call.task.excerpt))
+    excerpt = "".join(lines_of(text)[first : first + size])
+    return replace(call.task, excerpt=excerpt) if redacted(excerpt) == call.task.excerpt else call.task
 
 
 def read(text: str) -> tuple[dict[str, object], list[Call]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from gitagent.core.secrets import redacted_in
 from gitagent.errors import DiffError
 from gitagent.events import Event, ModelReplied, Stream
 from gitagent.ports import Model, Runs, Steps, Worker
@@ -42,8 +43,8 @@ class JournaledSteps:
 
     def keep(self, kind: str, *asked: object, answer: object, soon: bool = False) -> None:
         text = json.dumps({"answer": answer}, separators=(",", ":")) + "\n"
-        if len(text) > MOST_CHARACTERS:
-            return  # asked again rather than kept
+        if len(text) > MOST_CHARACTERS or redacted_in(answer) != answer:
+            return  # asked again rather than kept, or a credential written down
         path = _path(kind, asked)
         self._known[path] = self._waiting[path] = text
         if not soon or time.monotonic() - self._saved > PATIENCE_SECONDS:

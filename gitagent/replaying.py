@@ -6,7 +6,7 @@ from itertools import islice
 
 from gitagent.errors import DiffError, ModelError, RepositoryError
 from gitagent.ports import Worker
-from gitagent.recording import Call, digest_of
+from gitagent.recording import Call, digest_of, restored
 from gitagent.records import Candidate
 
 
@@ -44,7 +44,10 @@ def _again(call: Call, worker: Worker, read: Callable[[str], bytes]) -> tuple[in
     try:
         # A call that nobody took an answer of is asked for one only if it was refused.
         answers.extend(
-            islice(worker.candidates(call.task, text, limit=call.limit), len(call.diffs) or bool(call.refused))
+            islice(
+                worker.candidates(restored(call, text), text, limit=call.limit),
+                len(call.diffs) or bool(call.refused),
+            )
         )
     except DiffError as refusal:
         refused = str(refusal)

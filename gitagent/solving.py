@@ -108,7 +108,7 @@ class Solver:
         return stopped
 
     def _planned(self, planner: Planner, findings: Findings) -> Plan:
-        plan, _ = planner.plan(self._request, findings, self._tree.text)
+        plan, _ = planner.plan(self._request, findings, self._tree.shown)
         paths = dict.fromkeys(path for task in plan.tasks for path in (task.path, task.to) if path)
         refused = {path for path in paths if self.leaves_alone(path)}
         kept = tuple(task for task in plan.tasks if not {task.path, task.to} & refused)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitagent.core import results as reading
+from gitagent.core.secrets import redacted
 from gitagent.core.testing import WHOLE_SUITE, selected_argv
 from gitagent.errors import RequestError
 from gitagent.ports import Workspace
@@ -50,11 +51,12 @@ def run_tests(
         sandbox=sandbox,
         argv=argv,
         state=state,
-        results=results,
+        # What tests print is told to models and written down: credentials stop here.
+        results=tuple(replace(one, message=redacted(one.message)) for one in results),
         exit_code=execution.exit_code,
         seconds=execution.seconds,
-        reason=reason,
-        output=_ends(execution.output),
+        reason=redacted(reason),
+        output=redacted(_ends(execution.output)),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from gitagent.core import testing
+from gitagent.core.secrets import holds_credentials
 from gitagent.ports import Repository
 from gitagent.records import FileEntry
 
@@ -38,6 +39,10 @@ class Tree:
         """A file's text with what was committed so far."""
         return self.changed[path] if path in self.changed else self.on_base(path)
 
+    def shown(self, path: str) -> str | None:
+        """As `text`, for eyes other than ours: a file that holds credentials is not there."""
+        return None if holds_credentials(path) else self.text(path)
+
     def is_source(self, path: str) -> bool:
         """Whether a file of base is none of the tests."""
         return path in self.entries and not testing.is_test_path(path)
@@ -50,5 +55,7 @@ class Tree:
         first, _, rest = path.lower().partition("/")
         if path in protected or first in _PROTECTED or (first == "hooks" and rest in _GIT_HOOKS):
             return "is protected"
+        if holds_credentials(path):
+            return "holds credentials by its name"
         text = self.text(path) or ""
         return "is not UTF-8" if any("\udc80" <= char <= "\udcff" for char in text) else ""

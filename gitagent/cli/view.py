@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from gitagent.core import ledger
+from gitagent.core.secrets import redacted, redacted_in
 from gitagent.events import (
     CandidateProposed,
     CandidateTried,
@@ -44,7 +45,7 @@ class JsonLines:
         self._out, self._began = out, time.monotonic()
 
     def __call__(self, event: Event) -> None:
-        self._out.write(json.dumps(as_json(event, time.monotonic() - self._began)) + "\n")
+        self._out.write(json.dumps(redacted_in(as_json(event, time.monotonic() - self._began))) + "\n")
         self._out.flush()
 
     def close(self) -> None:
@@ -188,7 +189,7 @@ class LiveView:
             self._status.update(escape(printable(text)[:160]))
 
     def _print(self, mark: str, text: str) -> None:
-        text = printable(text)
+        text = redacted(printable(text))
         if self._console is None:
             self._out.write(f"{mark:1} {text}\n" if mark else f"{text}\n")
             self._out.flush()

@@ -4,6 +4,7 @@ import hashlib
 import re
 import unicodedata
 
+from gitagent.core.secrets import redacted
 from gitagent.errors import RequestError
 from gitagent.records import Request, Source
 
@@ -94,7 +95,7 @@ def request(
             f"the request has {len(text):,} characters, at most {MAX_CHARACTERS:,} are read. Nothing was run.",
             hint="say what is wrong in a few sentences, and name the failing test with --test",
         )
-    text = clean(text)
+    text = redacted(clean(text))
     if not any(c.isalnum() for c in text):
         raise RequestError(
             "the request is empty, expected at least a sentence. Nothing was run.",

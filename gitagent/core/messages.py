@@ -7,6 +7,7 @@ where it cannot mention anyone, close a section or forge a trailer.
 import re
 from collections.abc import Sequence
 
+from gitagent.core.secrets import redacted
 from gitagent.core.texts import fenced
 from gitagent.records import Candidate, Commit, Limits, MicroTask, Plan, Request, Spending, Verdict
 
@@ -131,12 +132,12 @@ def commit_message(
             f"- {' '.join(one.split())[:200]}" for one in tampers[:SHOWN_TESTS]
         )
     lines = [f"Gitagent-{name}: {' '.join(value.split())}" for name, value in trailers.items()]
-    return f"{first}\n\n{body}\n\n" + "\n".join(lines) + "\n"
+    return redacted(f"{first}\n\n{body}\n\n" + "\n".join(lines) + "\n")
 
 
 def pull_title(request: Request, *, proven: bool) -> str:
     """The pull request's title."""
-    return request.title if proven else f"[unproven] {request.title}"
+    return redacted(request.title if proven else f"[unproven] {request.title}")
 
 
 def pull_body(
@@ -165,7 +166,7 @@ def pull_body(
     parts += ["## What was not done", "\n".join(f"- {line}" for line in not_done) or "- Nothing was left out."]
     parts += ["## Look closer", _replay(run, changes)]
     parts += ["## Certificate", certificate] if certificate else []
-    return "\n\n".join(parts) + "\n"
+    return redacted("\n\n".join(parts) + "\n")
 
 
 def _proof(verdict: Verdict | None) -> str:

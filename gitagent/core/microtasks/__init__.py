@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gitagent.core.microtasks.outlines import segment
-from gitagent.core.secrets import Redacted, redact
 from gitagent.core.microtasks.tokens import estimate
+from gitagent.core.secrets import Redacted, holds_credentials, redact
 from gitagent.core.texts import fenced, lines_of
 from gitagent.errors import RequestError
 from gitagent.records import Message, MicroTask, Note
@@ -66,8 +66,10 @@ def prompt(
     """The prompt for a task. `count` gives the tokens of messages in the worker's own tokenizer.
 
     An answer to a question asked again gets more room, as far as the window has it. Raises TooLargeError if
-    instruction, excerpt and answer do not fit the window.
+    instruction, excerpt and answer do not fit the window, RequestError for a file that credentials are kept in.
     """
+    if holds_credentials(task.path):
+        raise RequestError(f"{task.path} is a file that credentials are kept in; no model is asked about it.")
     if task.excerpt:
         length = len(lines_of(task.excerpt))
         shown = f"{task.path}, from `@@ -{task.first_line},{length} @@`:\n{fenced(task.excerpt)}"

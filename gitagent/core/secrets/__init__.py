@@ -88,8 +88,13 @@ def _hidden(text: str, hide: Callable[[str], str]) -> str:
         found[secret] = hide(secret)
         return found[secret]
 
+    def key_line(match: re.Match[str]) -> str:
+        # Code may stand behind a word that only looks like a block's beginning.
+        is_key = " " not in match[0] or re.search(r"[A-Za-z0-9+/=]{16}", match[0])
+        return put(match[0]) if is_key else match[0]
+
     def key_block(match: re.Match[str]) -> str:
-        inside = re.sub(r"[^\s\"'\\,+()][^\n]*[^\s\"'\\,+()]", lambda line: put(line[0]), match[2])
+        inside = re.sub(r"[^\s\"'\\,+()][^\n]*[^\s\"'\\,+()]", key_line, match[2])
         return match[1] + inside + match[3]
 
     clean = rules.KEY_BLOCK.sub(key_block, text) if "PRIVATE KEY" in text else text

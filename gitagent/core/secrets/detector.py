@@ -17,6 +17,7 @@ PLUGINS = (
 _LONG = re.compile(r"(?<![A-Za-z0-9_+/=.~:-])[A-Za-z0-9_+/=.~:-]{13,}")
 LONGEST_LINE = 20_000
 SHORTEST = 12
+FEW = 5
 
 
 def stretches(text: str) -> Iterator[tuple[int, int]]:
@@ -39,7 +40,7 @@ def values(line: str) -> Iterator[str]:
     for plugin in _plugins():
         for value in plugin.analyze_string(line):
             plain = str(value).strip(" \t\"'=:")
-            if len(plain) >= SHORTEST:
+            if len(plain) >= SHORTEST and len(set(plain)) > FEW:  # "ACxxxxxxxx" stands for one
                 yield plain
 
 

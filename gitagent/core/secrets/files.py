@@ -9,12 +9,15 @@ _NAMES = re.compile(
     | .*\.(?:pem|key|p12|pfx|jks|keystore|kdbx?|ppk|ovpn|agekey|mobileprovision|tfvars|tfstate(?:\.backup)?)
     | \.(?:netrc|pgpass|git-credentials|htpasswd|pypirc|npmrc|s3cfg|boto|dockercfg|vault_pass|my\.cnf|envrc)
     | _netrc | htpasswd
-    | (?:client_?secrets?|service_?account|credentials?|secrets?)(?:[_.-][\w.-]*)?\.(?:json|ya?ml|toml|ini|env|txt|cfg|xml)
+    | (?:client_?secrets?|service[_-]?account|credentials?|secrets?)(?:[_.-][\w.-]*)?
+      \.(?:json|ya?ml|toml|ini|env|txt|cfg|xml)
     | secrets?\.(?:properties|auto\.tfvars) | kubeconfig | master\.key
     """
 )
-_PLACES = re.compile(r"(?i)(?:^|/)(?:\.aws/(?:credentials|config)|\.docker/config\.json|\.kube/config|\.ssh/(?!config$).*"
-                     r"|\.gnupg/.*|\.azure/.*|\.config/gcloud/.*)$")  # fmt: skip
+_PLACES = re.compile(
+    r"(?i)(?:^|/)(?:\.aws/(?:credentials|config)|\.docker/config\.json|\.kube/config|\.ssh/(?!config$).*"
+    r"|\.gnupg/.*|\.azure/.*|\.config/gcloud/.*)$"
+)
 _HARMLESS = re.compile(r"(?i)(?:example|sample|template|schema|\.pub$|\.dist$)")
 
 
