@@ -1,4 +1,4 @@
-"""Carrying out a run, a new one or one that is taken up again: what `gitagent fix` and `gitagent resume` share."""
+"""Carrying out a run, a new one or one that is taken up again: what `fix`, `resume` and `bot propose` share."""
 
 import contextlib
 import json
@@ -82,7 +82,40 @@ def carry_out(
     repo: str,
     explains: bool = False,
 ) -> None:
-    """Work on a request under the run's lock, tell how it ended, and exit. `files` are what the run has so far."""
+    """Work on a request, tell how it ended, and exit. `files` are what the run has so far."""
+    with ended_by_signals() as signals:
+        report = carried_out(
+            repository=repository,
+            config=config,
+            forge=forge,
+            request=request,
+            options=options,
+            start=start,
+            files=files,
+            as_json=as_json,
+            explains=explains,
+        )
+    if report.state == "interrupted":
+        _say_interrupted(report, dry_run=options.dry_run)
+        ctx.exit(128 + (signals[0] if signals else signal.SIGINT))
+    if not as_json:
+        _next_steps(report.pull.number if report.pull else 0, report.run, forge.name, repo)
+    ctx.exit(0 if report.state == "proven" else 1)
+
+
+def carried_out(
+    *,
+    repository: "GitRepository",
+    config: "Config",
+    forge: "Forge",
+    request: Request,
+    options: Options,
+    start: str,
+    files: Mapping[str, str],
+    as_json: bool = False,
+    explains: bool = False,
+) -> Report:
+    """Work on a request under the locks of its run and its branch, each step written down; how it ended."""
     from gitagent import pipeline
     from gitagent.adapters.git_running import Running
     from gitagent.adapters.git_runs import GitRuns
@@ -93,21 +126,16 @@ def carry_out(
     reader = view.view_for(as_json=as_json, explains=explains)
     stream = Stream(view.OnceStarted(reader))
     running, runs = Running(repository), GitRuns(repository)
-    branch = intake.branch_of(request) + (f"-dry-run-{options.run}" if options.dry_run else "")
-    with contextlib.closing(reader), ended_by_signals() as signals, running.held(options.run, branch):
+    branch = options.branch or intake.branch_of(request)
+    branch += f"-dry-run-{options.run}" if options.dry_run else ""
+    with contextlib.closing(reader), running.held(options.run, branch):
         steps = JournaledSteps(runs, options.run, files)
         ports = building.ports_for(
             repository, config, stream, forge, steps, lambda: running.stop_asked(options.run)
         )
         if not options.resumed:
             runs.save(options.run, {START: start}, f"begun: {request.title}")
-        report = pipeline.pursue(request, ports, options)
-    if report.state == "interrupted":
-        _say_interrupted(report, dry_run=options.dry_run)
-        ctx.exit(128 + (signals[0] if signals else signal.SIGINT))
-    if not as_json:
-        _next_steps(report.pull.number if report.pull else 0, report.run, forge.name, repo)
-    ctx.exit(0 if report.state == "proven" else 1)
+        return pipeline.pursue(request, ports, options)
 
 
 def _say_interrupted(report: Report, *, dry_run: bool) -> None:

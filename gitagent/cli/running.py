@@ -1,9 +1,8 @@
 """One run of the pipeline for a request that came from elsewhere than the command line."""
 
-import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gitagent.core import intake
 
@@ -26,21 +25,22 @@ def branch_of_key(repository: "GitRepository", request: "Request") -> str:
 
 def run(repository: "GitRepository", request: "Request", *, branch: str, base_branch: str) -> "Report":
     """Run it with the settings in force; the pull request stays in the repository."""
-    from gitagent import pipeline
     from gitagent.adapters.local_forge import LocalForge
-    from gitagent.cli import building, carrying, view
-    from gitagent.events import Stream
+    from gitagent.cli import building, carrying
 
-    config = building.config_for(repository, {})
+    flags = {"forge.name": "local"}
+    config = building.config_for(repository, flags)
     remote = repository.tip_of(f"refs/remotes/origin/{branch}")
     if remote and not repository.tip_of(f"refs/heads/{branch}"):
         repository.git.references.create(f"refs/heads/{branch}", remote)
-    reader = view.view_for(as_json=False)
-    with contextlib.closing(reader):
-        return pipeline.pursue(
-            request,
-            building.ports_for(repository, config, Stream(view.OnceStarted(reader)), LocalForge(repository)),
-            carrying.options_for(
-                config, candidates=None, run=new_run(), base_branch=base_branch, branch=branch, carry_on=True
-            ),
+    more: dict[str, Any] = {"base_branch": base_branch, "candidates": None, "branch": branch, "carry_on": True}
+    with carrying.ended_by_signals():
+        return carrying.carried_out(
+            repository=repository,
+            config=config,
+            forge=LocalForge(repository),
+            request=request,
+            options=carrying.options_for(config, run=new_run(), **more),
+            start=carrying.started(request, flags, more),
+            files={},
         )

@@ -111,6 +111,14 @@ def test_a_labelled_issue_ends_in_one_proven_draft_pull_request(site: Site) -> N
 
 def test_the_proposing_job_writes_nothing_to_the_site(site: Site) -> None:
     site.job("propose", "issues", labelled())
+    (checkout,) = site.work.glob("checkout-*")
+    ran = subprocess.run(
+        ["git", "-C", str(checkout), "for-each-ref", "--format=%(tree)", "refs/gitagent/runs/"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    tree = ["git", "-C", str(checkout), "ls-tree", "-r", "--name-only", ran.stdout.strip()]
+    kept = subprocess.run(tree, capture_output=True, text=True, check=True).stdout
+    assert "run.json" in kept and "steps/trial-" in kept and not (checkout / ".git/gitagent").exists()
     assert {method for method, *_ in site.server.requests} == {"GET"} and site.branches == []
 
 
