@@ -39,6 +39,11 @@ class RunConfig:
     test_first: bool = _setting(True, "where no test fails, write one that does before anything is mended")
     minimal: bool = _setting(True, "take out of a model's change what the red tests do not need")
     diff_lines: int = _setting(400, "added and removed lines a proposal may have")
+    planner: str = _setting(
+        "auto",
+        "auto: a chat model plans with --api, else the localizer; model: the local model may plan too",
+        choices=("auto", "localizer", "model"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

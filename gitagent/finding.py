@@ -84,3 +84,13 @@ def findings(
     best = dict.fromkeys([suspect.path for suspect in suspects] + list(texts))
     sizes = {path: text.count("\n") for path, text in texts.items()}
     return Findings(red=red, suspects=suspects, files=tuple(best), sizes=sizes, places=places, coverage=coverage)
+
+
+def by_words(request: Request, tree: Tree, index: Index | None) -> Findings:
+    """What the request's words alone lead to, nothing run."""
+    found = index.places(request.base, request.text) if index is not None else ()
+    places = tuple(place for place in found if tree.is_source(place.path))
+    named = [place.path for place in places] or searching.files_by_words(request.text, tree.entries)
+    files = tuple(path for path in named if tree.is_source(path))
+    sizes = {path: text.count("\n") for path in files[:READ_FILES] if (text := tree.on_base(path)) is not None}
+    return Findings(files=files, sizes=sizes, places=places)

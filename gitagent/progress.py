@@ -33,6 +33,7 @@ class Options:
     minimal: bool = True
     test_first: bool = True
     planned: bool = False
+    approve_plan: bool = False
     resumed: bool = False
 
 

@@ -10,6 +10,8 @@ from gitagent import __version__
 # Name, module and one-line help of every command, so that `--help` imports none of them.
 COMMANDS = {
     "fix": ("gitagent.cli.fix", "Work on a request and open a pull request."),
+    "plan": ("gitagent.cli.plan", "Ask what a request leaves open, then plan it."),
+    "run": ("gitagent.cli.plan", "Carry out a plan that was written down."),
     "apply": ("gitagent.cli.apply", "Apply a diff, however mangled, exactly or not at all."),
     "verify": ("gitagent.cli.verify", "Run a certificate's tests again and say whether it holds."),
     "localize": ("gitagent.cli.localize", "Rank the files or functions a request is about."),

@@ -12,6 +12,7 @@ from gitagent.adapters.git_runs import GitRuns
 from gitagent.adapters.git_verdicts import GitVerdicts
 from gitagent.config import Config, load_for
 from gitagent.core.microtasks import outlines
+from gitagent.core.plan_files import SavedPlan
 from gitagent.errors import GitagentError, RequestError
 from gitagent.events import Event, Noted, StepStarted, Stream, TestsStarted
 from gitagent.ports import Forge, Index, Model, Planner, Ports, Sandbox, Steps, Worker
@@ -141,6 +142,7 @@ def ports_for(
     Workers and planners are loaded while the first tests run: nobody needs them before, and the run waits then.
     """
     outlines.read_with(_spans)
+    index = LaterIndex("index", lambda: _index(repository))
     workers: list[LaterWorker] = []
     planners = [LaterPlanner("localizer", lambda: _localizer(config))]
     preloads: list[Later[Any]] = []
@@ -155,9 +157,17 @@ def ports_for(
         preloads.append(Later("openai", server.preload))  # its import takes half a second
         model = _kept(asked_model(config, server, stream), steps)
         workers.append(LaterWorker("api", lambda: _asking(model, stream)))
-        planners.append(LaterPlanner("chat", lambda: _chat(model, stream)))
+        if config.run.planner != "localizer":
+            planners.append(LaterPlanner("chat", lambda: _chat(model, stream, config, index)))
+    elif local is not None and config.run.planner == "model":
+        planners.append(
+            LaterPlanner("chat", lambda: _chat(_kept(local.made().model, steps), stream, config, index))
+        )
+    lazy = ("local", "chat") if config.run.mode != "api" else ("local",)
+    soon: list[Later[Any]] = [one for one in planners if one.name not in lazy]
+    soon += [one for one in workers if one.name not in lazy]
     # A local model takes memory, so it is loaded when it is asked and not before.
-    stream.add(_BesideTests([*preloads, *planners, *(one for one in workers if one.name != "local")]))
+    stream.add(_BesideTests([*preloads, *soon]))
     return Ports(
         repository=repository,
         branches=GitBranches(repository),
@@ -169,7 +179,7 @@ def ports_for(
         stream=stream,
         notes=GitNotes(repository),
         verdicts=GitVerdicts(repository) if config.tests.cache else None,
-        index=LaterIndex("index", lambda: _index(repository)),
+        index=index,
         steps=steps,
         stop_asked=stop_asked,
     )
@@ -235,6 +245,35 @@ class _BesideTests:
         for one in soon:
             with suppress(GitagentError):  # raised again, and told, where it is needed
                 one.made()
+
+
+def index_for(repository: GitRepository) -> Index:
+    """The index of a repository's code, opened when it is first asked."""
+    outlines.read_with(_spans)
+    return LaterIndex("index", lambda: _index(repository))
+
+
+def planning_model(config: Config, stream: Stream) -> Model | None:
+    """The model that plans and asks back: the endpoint's, else the local one, None if neither is set up."""
+    if config.run.mode == "api":
+        return asked_model(config, api_model(config), stream)
+    return _local(config, stream).model if config.local.model else None
+
+
+def planner_for(config: Config, model: Model | None, stream: Stream, index: Index) -> Planner:
+    """The planner of `gitagent plan`: a chat with the model, the localizer without one."""
+    return _localizer(config) if model is None else _chat(model, stream, config, index)
+
+
+def saved_planner(config: Config, plan: SavedPlan) -> Planner:
+    """The planner that follows a plan that was written down."""
+    from gitagent.core.microtasks import estimate
+    from gitagent.planners import SavedPlanner
+
+    window = config.local.window if config.local.model or config.run.mode != "api" else config.api.window
+    return SavedPlanner(
+        plan, window=window, count=lambda messages: sum(4 + estimate(message.content) for message in messages)
+    )
 
 
 def _index(repository: GitRepository) -> Index:
@@ -312,7 +351,15 @@ def _asking(model: Model, stream: Stream) -> Worker:
     return ModelWorker(model, stream, name="api")
 
 
-def _chat(model: Model, stream: Stream) -> Planner:
+def _chat(model: Model, stream: Stream, config: Config, index: Index) -> Planner:
     from gitagent.planners import ChatPlanner
 
-    return ChatPlanner(model, stream)
+    # Tasks go to the local model first, so they are cut for its window.
+    return ChatPlanner(
+        model,
+        stream,
+        worker_window=min(config.local.window, model.window) if config.local.model else None,
+        repository_map=lambda request, budget, count: index.repository_map(
+            request.base, request.text, budget_tokens=budget, count=count
+        ),
+    )

@@ -4,16 +4,17 @@ import contextlib
 import json
 import shlex
 import signal
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gitagent.core import intake
+from gitagent.core.plan_files import SavedPlan
 from gitagent.errors import RequestError
 from gitagent.progress import Options
-from gitagent.records import Report, Request
+from gitagent.records import Plan, Report, Request
 
 if TYPE_CHECKING:
     from gitagent.adapters.git import GitRepository
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 START = "run.json"
+PLAN = "plan.toml"
 
 
 def options_for(config: "Config", *, candidates: int | None, **more: Any) -> Options:
@@ -81,8 +83,13 @@ def carry_out(
     as_json: bool,
     repo: str,
     explains: bool = False,
+    plan: SavedPlan | None = None,
+    approval: "Callable[[Callable[[], None]], Callable[[Plan], bool]] | None" = None,
 ) -> None:
-    """Work on a request, tell how it ended, and exit. `files` are what the run has so far."""
+    """Work on a request, tell how it ended, and exit. `files` are what the run has so far.
+
+    `plan` is one that was written down; `approval` makes room on the screen and gives what asks about plans.
+    """
     with ended_by_signals() as signals:
         report = carried_out(
             repository=repository,
@@ -94,6 +101,8 @@ def carry_out(
             files=files,
             as_json=as_json,
             explains=explains,
+            plan=plan,
+            approval=approval,
         )
     if report.state == "interrupted":
         _say_interrupted(report, dry_run=options.dry_run)
@@ -114,6 +123,8 @@ def carried_out(
     files: Mapping[str, str],
     as_json: bool = False,
     explains: bool = False,
+    plan: SavedPlan | None = None,
+    approval: "Callable[[Callable[[], None]], Callable[[Plan], bool]] | None" = None,
 ) -> Report:
     """Work on a request under the locks of its run and its branch, each step written down; how it ended."""
     from gitagent import pipeline
@@ -133,8 +144,12 @@ def carried_out(
         ports = building.ports_for(
             repository, config, stream, forge, steps, lambda: running.stop_asked(options.run)
         )
+        if plan is not None:
+            ports = replace(ports, planners=(ports.planners[0], building.saved_planner(config, plan)))
+        if approval is not None:
+            ports = replace(ports, approves=approval(reader.close))
         if not options.resumed:
-            runs.save(options.run, {START: start}, f"begun: {request.title}")
+            runs.save(options.run, {START: start, **files}, f"begun: {request.title}")
         return pipeline.pursue(request, ports, options)
 
 

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 @click.option(
     "--explain-routing", is_flag=True, help="Print each task's complexity and why its worker was chosen."
 )
+@click.option(
+    "--plan", "plan_file", metavar="FILE", type=click.Path(), help="Carry out this plan, as gitagent run does."
+)
+@click.option("--approve-plan", is_flag=True, help="Show every plan and ask before any code is written.")
 @click.option("--again", is_flag=True, help="Start the request's branch anew; the old one is kept aside.")
 @click.option(
     "--dry-run", is_flag=True, help="Show the diff and the verdict, leave no branch and no pull request."
@@ -68,6 +72,8 @@ def fix_command(
     test_first: bool | None,
     allow_test_changes: bool,
     explain_routing: bool,
+    plan_file: str | None,
+    approve_plan: bool,
     again: bool,
     dry_run: bool,
     yes: bool,
@@ -80,7 +86,11 @@ def fix_command(
 
     Exit code 0: proven. 1: ended without a proof. 2 to 7: see docs/cli.md. 130: interrupted.
     """
-    given = [name for name, value in (("TEXT", text), ("--issue", issue), ("--commit", commit_rev)) if value]
+    given = [
+        name
+        for name, value in (("TEXT", text), ("--issue", issue), ("--commit", commit_rev), ("--plan", plan_file))
+        if value
+    ]
     if len(given) > 1:
         raise RequestError(
             f"{' and '.join(given)} exclude each other, expected one. Nothing was run.",
@@ -93,8 +103,12 @@ def fix_command(
         )
     from gitagent.adapters.git import GitRepository
     from gitagent.cli import building, carrying, forges, running
-    from gitagent.core import intake
+    from gitagent.cli.plan import approval, read_plan
+    from gitagent.core import intake, plan_files
 
+    written = read_plan(plan_file) if plan_file else ""
+    saved = plan_files.read(written, plan_file) if plan_file else None
+    asks = approval(yes=yes) if approve_plan else None
     repository = GitRepository(repo)
     flags = {
         "run.mode": mode,
@@ -127,6 +141,8 @@ def fix_command(
         request = intake.request(
             words, source="commit", base=start, reference=oid, asked_by=repository.author(oid)
         )
+    elif saved is not None:
+        request = intake.request(saved.request, source="text", base=start)
     elif text == ("-",):
         # Four bytes are the longest a character of UTF-8 can be.
         said = sys.stdin.buffer.read(4 * intake.MAX_CHARACTERS + 4).decode("utf-8", "replace")
@@ -145,6 +161,8 @@ def fix_command(
         "candidates": candidates,
         "dry_run": dry_run,
         "again": again,
+        "planned": saved is not None,
+        "approve_plan": approve_plan,
     }
     carrying.carry_out(
         ctx,
@@ -154,7 +172,9 @@ def fix_command(
         request=request,
         options=carrying.options_for(config, run=running.new_run(), **more),
         start=carrying.started(request, {name: value for name, value in flags.items() if value is not None}, more),
-        files={},
+        files={carrying.PLAN: written} if saved else {},
+        plan=saved,
+        approval=asks,
         as_json=as_json,
         explains=explain_routing,
         repo=repo,

@@ -22,7 +22,9 @@ def resume_command(ctx: click.Context, run: str | None, repo: str, as_json: bool
     from gitagent.adapters.git_running import Running
     from gitagent.adapters.git_runs import GitRuns
     from gitagent.cli import building, carrying, forges
+    from gitagent.cli.plan import approval
     from gitagent.cli.runs import condition
+    from gitagent.core import plan_files
 
     repository = GitRepository(repo)
     runs, live = GitRuns(repository), Running(repository)
@@ -39,6 +41,7 @@ def resume_command(ctx: click.Context, run: str | None, repo: str, as_json: bool
         ctx.exit(0)
     request, flags, more = carrying.start_of(run, files)
     config = building.config_for(repository, flags)
+    plan = plan_files.read(files[carrying.PLAN], carrying.PLAN) if carrying.PLAN in files else None
     carrying.carry_out(
         ctx,
         repository=repository,
@@ -50,4 +53,6 @@ def resume_command(ctx: click.Context, run: str | None, repo: str, as_json: bool
         files=files,
         as_json=as_json,
         repo=repo,
+        plan=plan,
+        approval=approval(yes=False) if more.get("approve_plan") else None,
     )

@@ -1,0 +1,239 @@
+"""`gitagent plan` and `gitagent run`: questions before code, a plan as data, and what people made of it carried out."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gitagent.cli.printing import harmless, one_line
+from gitagent.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gitagent.core.questioning import Answered, Question
+    from gitagent.events import Stream
+    from gitagent.ports import Index, Model
+    from gitagent.questions import Interviewer
+    from gitagent.records import Plan, Request
+
+# Questions are open and nobody is there to answer them.
+EXIT_QUESTIONS = 10
+GO = frozenset(("go", "g", "go!", "go on", "start", "ok go"))
+
+
+@click.command("plan")
+@click.argument("text", nargs=-1)
+@click.option("--issue", type=click.IntRange(min=1), help="Plan what this issue of the forge asks.")
+@click.option("--repo", default=".", type=click.Path(), show_default=True, help="The repository.")
+@click.option("--base", metavar="REV", help="Commit to plan for.  [default: HEAD]")
+@click.option("--local", "mode", flag_value="local", help="Nothing leaves this machine.  [default]")
+@click.option("--api", "mode", flag_value="api", help="The configured endpoint asks and plans.")
+@click.option("--out", metavar="FILE", type=click.Path(), help="Write the plan as TOML; - is standard output.")
+@click.option("--yes", is_flag=True, help="Answer no questions: the plan says what was assumed.")
+@click.pass_context
+def plan_command(
+    ctx: click.Context,
+    text: tuple[str, ...],
+    issue: int | None,
+    repo: str,
+    base: str | None,
+    mode: str | None,
+    out: str | None,
+    yes: bool,
+) -> None:
+    """Ask what a request leaves open, then plan it. Nothing is run and no code is written.
+
+    In a terminal one question is asked at a time: answer it, press Enter to leave it to the assumption that is shown,
+    or say go. Without a terminal all questions are printed, and the exit code is 10.
+
+    Exit code 0: there is a plan. 10: questions are open. 2 to 7: see docs/cli.md.
+    """
+    if bool(text) == (issue is not None):
+        raise RequestError(
+            "expected TEXT or --issue, one of them. Nothing was run.", hint='gitagent plan "what is to be done"'
+        )
+    if out not in (None, "-") and os.path.exists(str(out)):
+        raise RequestError(
+            f"{out} exists already. Nothing was planned.", hint=f"mv {out} {out}.old, or another --out"
+        )
+    from gitagent import finding
+    from gitagent.adapters.git import GitRepository
+    from gitagent.cli import building, forges, view
+    from gitagent.core import intake, questioning
+    from gitagent.events import Stream
+    from gitagent.tree import Tree
+
+    repository = GitRepository(repo)
+    config = building.config_for(repository, {"run.mode": mode} if mode else {})
+    start = repository.resolve(base or repository.head().oid)
+    if issue is not None:
+        words, asked_by = forges.forge_for(repository, config).issue(issue)
+        request = intake.request(words, source="issue", base=start, reference=str(issue), asked_by=asked_by)
+    else:
+        request = intake.request(" ".join(text), source="text", base=start)
+    stream = Stream(view.LiveView(sys.stderr, terminal=False))
+    index = building.index_for(repository)
+    tree = Tree(repository, start)
+    findings = finding.by_words(request, tree, index)
+    model = building.planning_model(config, stream)
+    answered: list[Answered] = []
+    if model is None:
+        click.echo("no model is set up: nobody asks back, and the plan names places only", err=True)
+    else:
+        interviewer = _interviewer(model, stream, index, request)
+        if yes:
+            answered = [questioning.Answered(question=one) for one in interviewer.all(request)]
+        elif os.isatty(0):
+            answered = _asked_back(interviewer, request)
+        elif questions := interviewer.all(request):
+            for number, question in enumerate(questions, 1):
+                click.echo(_shown(number, question))
+            click.echo("hint: answer in the request itself, or say --yes to plan on these assumptions", err=True)
+            ctx.exit(EXIT_QUESTIONS)
+    request = questioning.told(request, answered)
+    plan = building.planner_for(config, model, stream, index).plan(request, findings, tree.text)[0]
+    plan = replace(plan, assumptions=tuple(dict.fromkeys((*questioning.assumed(answered), *plan.assumptions))))
+    if out is None:
+        click.echo(table(plan))
+        click.echo("hint: --out plan.toml writes it down, gitagent run plan.toml carries it out", err=True)
+        return
+    from gitagent.adapters.plan_files import text_of
+
+    written = text_of(plan, request, "plan.toml" if out == "-" else out)
+    if out == "-":
+        click.echo(written, nl=False)
+        return
+    _write(Path(out), written)
+    click.echo(table(plan), err=True)
+    click.echo(f"{out} holds the plan; edit it, then: gitagent run {out}", err=True)
+
+
+@click.command("run", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def run_command(ctx: click.Context, arguments: tuple[str, ...]) -> None:
+    """Carry a plan out that was written down: gitagent run PLAN.toml, with the options of gitagent fix."""
+    from gitagent.cli.fix import fix_command
+
+    if not arguments or arguments[0] in ("-h", "--help"):
+        click.echo(
+            "Usage: gitagent run PLAN.toml [OPTIONS]\n\n  Carry a plan out; the options are those of gitagent fix."
+        )
+        return
+    file, *options = arguments
+    if file.startswith("-"):
+        raise RequestError(
+            f"expected the plan's file first, got {file}. Nothing was run.",
+            hint="gitagent run plan.toml --dry-run",
+        )
+    with fix_command.make_context("run", [*options, "--plan", file], parent=ctx) as inner:
+        fix_command.invoke(inner)
+
+
+def read_plan(file: str) -> str:
+    """A plan file's text, at most what may be one. Raises RequestError if it cannot be read."""
+    from gitagent.core.plan_files import LONGEST
+
+    try:
+        with open(file, encoding="utf-8") as opened:
+            return opened.read(LONGEST + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise RequestError(
+            f"{file} cannot be read: {why}. Nothing was run.", hint='gitagent plan "…" --out plan.toml'
+        ) from error
+
+
+def table(plan: "Plan") -> str:
+    """A plan for a person: a line a task, in the order they are done."""
+    rows = []
+    for task in plan.tasks:
+        last = task.first_line + max(task.excerpt.count("\n"), 1) - 1
+        place = (
+            task.path
+            + (f":{task.first_line}-{last}" if task.excerpt else "")
+            + (f" → {task.to}" if task.to else "")
+        )
+        after = f"after {', '.join(task.depends_on)}" if task.depends_on else ""
+        rows.append((task.id, task.action, one_line(place, 60), after, one_line(task.instruction, 72)))
+    widths = [max(len(row[at]) for row in rows) for at in range(4)]
+    lines = [
+        "  ".join([*(cell.ljust(widths[at]) for at, cell in enumerate(row[:4])), row[4]]).rstrip() for row in rows
+    ]
+    kind = (
+        "the first that the tests accept is enough"
+        if plan.mode == "any" and len(rows) > 1
+        else "all of it is needed"
+    )
+    head = f"{one_line(plan.summary, 200)}  (by {one_line(plan.planner, 40)}; {kind})"
+    return "\n".join([head, *lines, *(f"assumed: {one_line(line, 300)}" for line in plan.assumptions)])
+
+
+def approval(*, yes: bool) -> "Callable[[Callable[[], None]], Callable[[Plan], bool]]":
+    """What asks about a plan at the terminal, given what makes room there; with `yes` plans are only shown."""
+    if not yes and not os.isatty(0):
+        raise RequestError(
+            "--approve-plan needs your word, and nobody can be asked here. Nothing was run.",
+            hint="gitagent fix --approve-plan --yes …, or gitagent plan … --out plan.toml",
+        )
+
+    def asking(make_room: "Callable[[], None]") -> "Callable[[Plan], bool]":
+        def approves(plan: "Plan") -> bool:
+            make_room()
+            click.echo(table(plan), err=True)
+            return yes or click.confirm("Carry this plan out?", err=True)
+
+        return approves
+
+    return asking
+
+
+def _interviewer(model: "Model", stream: "Stream", index: "Index", request: "Request") -> "Interviewer":
+    from gitagent.questions import Interviewer
+    from gitagent.records import Message, Note
+
+    def count(said: str) -> int:
+        return model.count((Message(role="user", content=said),))
+
+    mapped = index.repository_map(
+        request.base, request.text, budget_tokens=min(400, model.window // 10), count=count
+    )
+    return Interviewer(model, stream, notes=(Note(title="The repository", text=mapped),) if mapped else ())
+
+
+def _asked_back(interviewer: "Interviewer", request: "Request") -> "list[Answered]":
+    """One question at a time, until it is clear, the user says go, or enough was asked."""
+    from gitagent.core.intake import clean
+    from gitagent.core.questioning import MOST_QUESTIONS, Answered
+
+    answered: list[Answered] = []
+    while len(answered) < MOST_QUESTIONS:
+        question = interviewer.next(request, answered)
+        if question is None:
+            break
+        click.echo(f"\n{_shown(len(answered) + 1, question)}", err=True)
+        said = click.prompt("answer (Enter: as assumed, go: plan now)", default="", show_default=False, err=True)
+        said = clean(said)[:2000]
+        goes = said.lower().strip(" .") in GO
+        answered.append(Answered(question=question, answer="" if goes else said))
+        if goes:
+            break
+    return answered
+
+
+def _shown(number: int, question: "Question") -> str:
+    lines = [f"{number}. ({one_line(question.kind)}) {harmless(question.text)}"]
+    return "\n".join([*lines, *([f"   assumed: {harmless(question.assumed)}"] if question.assumed else [])])
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RequestError(
+            f"{path} cannot be written: {error.strerror}.", hint="gitagent plan … --out -"
+        ) from error

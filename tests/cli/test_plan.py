@@ -1,0 +1,155 @@
+"""`gitagent plan` asks and plans; `gitagent run` carries out what people made of it."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gitagent.cli import main
+from gitagent.cli.plan import EXIT_QUESTIONS
+from tests.e2e.running import CALC, Project, made
+from tests.scripted_server import Answer, Asked, ScriptedServer
+
+FLOATS = {"kind": "edge case", "question": "What of floats?", "assumed": "floats are added too"}
+TASK = {
+    "id": "1", "action": "change", "path": "calc.py", "to": None, "symbol": "add", "lines": None,
+    "instruction": "Use + in add.", "depends_on": [], "priority": 1,
+}  # fmt: skip
+DIFF = "--- a/calc.py\n+++ b/calc.py\n@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a - b\n+    return a + b\n"
+
+
+class Script:
+    """Asks these questions one after the other, then plans and writes; `planned` are the planning prompts."""
+
+    def __init__(self, *questions: dict[str, str]) -> None:
+        self.questions, self.planned, self.all_at_once = list(questions), list[str](), False
+
+    def __call__(self, asked: Asked) -> Answer | str:
+        if "You find out what a request" in asked.prompt:
+            now = self.questions if "Ask at most" in asked.prompt else self.questions[:1]
+            self.questions = self.questions[len(now) :]
+            return json.dumps({"questions": now})
+        if "You plan a change" in asked.prompt:
+            self.planned.append(asked.prompt)
+            return json.dumps({"summary": "Mend add", "assumptions": ["ints stay ints"], "tasks": [TASK]})
+        return DIFF
+
+
+@pytest.fixture
+def calc(tmp_path: Path) -> Project:
+    return made(tmp_path / "project", tmp_path / "temporary", CALC)
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
+    script = Script(FLOATS, {"kind": "why", "question": "Why now?", "assumed": ""})
+    with ScriptedServer(script) as server:
+        monkeypatch.setenv("GITAGENT_API_BASE_URL", server.url)
+        monkeypatch.setenv("GITAGENT_API_MODEL", "scripted")
+        yield script
+
+
+def endpoint() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("GITAGENT_API_BASE_URL", "GITAGENT_API_MODEL")}
+
+
+def plan(calc: Project, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["plan", "add in calc.py is wrong", "--repo", str(calc.root), *arguments])
+
+
+def test_without_a_terminal_all_questions_are_printed_and_nothing_is_planned(
+    calc: Project, script: Script
+) -> None:
+    done = plan(calc, "--api")
+    assert done.exit_code == EXIT_QUESTIONS == 10
+    assert done.stdout == "1. (edge case) What of floats?\n   assumed: floats are added too\n2. (why) Why now?\n"
+    assert script.planned == []
+
+
+def test_where_all_is_clear_nobody_is_asked(calc: Project, script: Script) -> None:
+    script.questions = []
+    done = plan(calc, "--api")
+    assert done.exit_code == 0 and "t1  change  calc.py:1-6" in done.stdout
+    assert "assumed: ints stay ints" in done.stdout
+
+
+def test_a_plan_without_questions_names_what_was_assumed_and_can_be_edited_and_run(
+    calc: Project, script: Script
+) -> None:
+    file = calc.root.parent / "plan.toml"
+    done = plan(calc, "--api", "--yes", "--out", str(file))
+    assert done.exit_code == 0, done.output
+    text = file.read_text()
+    assert "floats are added too" in text and "ints stay ints" in text and "Why now" not in text
+    assert "exists already" in plan(calc, "--api", "--out", str(file)).output
+    file.write_text(
+        text.replace("Use + in add.", "Add, do not subtract.").replace("ints stay ints", "all is well")
+    )
+    run = calc.gitagent("run", str(file), "--api", "--approve-plan", "--yes", env=endpoint())
+    assert run.code == 0, run.err
+    assert "Add, do not subtract." in run.err and len(script.planned) == 1
+    assert "- Assumed: `floats are added too`" in calc.pull() and "- Assumed: `all is well`" in calc.pull()
+    assert [ref for ref in calc.branches() if "add-in-calc-py-is-wrong" in ref] == calc.branches()
+
+
+def test_in_a_terminal_one_question_is_asked_at_a_time_until_go(calc: Project, script: Script) -> None:
+    script.questions = [
+        FLOATS,
+        {**FLOATS, "question": "And complex numbers?"},
+        {**FLOATS, "question": "Never asked?"},
+    ]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "gitagent", "plan", "--api", "add is wrong"],
+        cwd=calc.root, env=calc.environment(endpoint()),
+        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        os.write(ours, b"only whole numbers\ngo\n")
+        out, said = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0, said
+    assert "What of floats?" in said and "And complex numbers?" in said and "Never asked?" not in said
+    assert "- What of floats? only whole numbers" in script.planned[0]
+    assert "assumed: floats are added too" in out  # what the second one was left to
+
+
+def test_without_a_model_the_plan_names_places_and_nobody_asks(calc: Project) -> None:
+    done = plan(calc)
+    assert done.exit_code == 0 and "nobody asks back" in done.stderr
+    assert "t1  change  calc.py" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["plan"], "expected TEXT or --issue, one of them"),
+        (["run", "--dry-run"], "expected the plan's file first"),
+        (["run", "nowhere.toml"], "nowhere.toml cannot be read: No such file"),
+        (["fix", "--approve-plan", "x"], "--approve-plan needs your word"),
+        (["fix", "--plan", "p.toml", "x"], "TEXT and --plan exclude each other"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments: list[str], told: str) -> None:
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2 and told in done.output
+
+
+def test_a_plan_that_no_longer_fits_the_repository_is_refused_with_its_file_and_task(
+    calc: Project, script: Script
+) -> None:
+    file = calc.root.parent / "plan.toml"
+    assert plan(calc, "--api", "--yes", "--out", str(file)).exit_code == 0
+    file.write_text(file.read_text().replace('path = "calc.py"', 'path = "sums.py"'))
+    run = calc.gitagent("run", str(file), "--api", env=endpoint())
+    assert run.code == 2 and "plan.toml: task t1: sums.py does not exist" in run.told[0]
+
+
+def test_help_of_run_says_where_its_options_are_told() -> None:
+    assert "options are those of gitagent fix" in CliRunner().invoke(main, ["run", "--help"]).output
