@@ -27,6 +27,8 @@ _ETC = (
     "mime.types",
     "services",
     "protocols",
+    "maven/m2.conf",  # Debian keeps them here; its settings.xml beside them may hold passwords
+    "maven/logging",
 )
 _OWN_PLACES = ("/usr", "/proc", "/sys", "/dev", "/etc", "/run", *(f"/{name}" for name in _SYSTEM))
 _NOBODY = 65534
@@ -155,7 +157,7 @@ class BubblewrapSandbox:
                 argv += ["--ro-bind", f"/{name}", f"/{name}"]
         argv += ["--ro-bind-try", "/nix/store", "/nix/store"]
         for name in _ETC:
-            argv += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+            argv += [*_parents(f"/etc/{name}"), "--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
         etc = os.path.join(directory, "etc")
         for name in sorted(os.listdir(etc)):
             argv += ["--ro-bind", os.path.join(etc, name), f"/etc/{name}"]

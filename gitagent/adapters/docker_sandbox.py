@@ -8,6 +8,8 @@ the main process, so that all they started can be killed and the container goes 
 import contextlib
 import io
 import os
+import re
+import resource
 import socket
 import tempfile
 import time
@@ -35,6 +37,11 @@ _HOME = "/tmp/home"
 _RUNNER, _KEEPER = "65534:65534", "65533:65533"
 _HTTP_SECONDS = 60
 _KILL_SECONDS = 10.0
+# What bounds the container's processes is `pids_limit`; Podman's own defaults may be more than it may give.
+_FILES, _PROCESSES = (
+    min(resource.getrlimit(which)[1] % 2**63, most)
+    for which, most in ((resource.RLIMIT_NOFILE, 16_384), (resource.RLIMIT_NPROC, 16_384))
+)
 
 # Each script waits for a line first: what an exec prints before we hold its raw stream could get lost in the
 # HTTP client's buffer.
@@ -273,18 +280,27 @@ class DockerWorkspace:
             "log_config": {"Type": "none", "Config": {}},
             "dns": ["127.0.0.1"],
             "dns_search": ["."],
-            "ulimits": [docker.types.Ulimit(name="core", soft=0, hard=0)],
+            "ulimits": [
+                docker.types.Ulimit(name="core", soft=0, hard=0),
+                docker.types.Ulimit(name="nofile", soft=_FILES, hard=_FILES),
+                docker.types.Ulimit(name="nproc", soft=_PROCESSES, hard=_PROCESSES),
+            ],
         }
         while True:
             try:
                 return str(self._create_with(options))
             except docker.errors.APIError as error:
-                # Podman may lack its init program, and knows no owner of a tmpfs; it does without.
+                # Podman may lack its init program, and knows no owner or number of files of a tmpfs; it does without.
                 said = str(error.explanation or "")
                 if "init" in said and options.pop("init", None):
                     continue
-                if "uid" in said and owner in options["tmpfs"][_WORK]:
-                    options["tmpfs"][_WORK] = options["tmpfs"][_WORK].replace(owner, "")
+                odd = next((name for name in ("nr_inodes", "uid", "gid") if f"{name}=" in said), "")
+                plainer = {
+                    path: re.sub(f",{odd}=[0-9]+", "", told) if odd else told
+                    for path, told in options["tmpfs"].items()
+                }
+                if plainer != options["tmpfs"]:
+                    options["tmpfs"] = plainer
                     continue
                 raise
 
@@ -365,7 +381,12 @@ class DockerWorkspace:
     def _exit_code(self, made: str) -> int:
         patience = time.monotonic() + _KILL_SECONDS
         while True:
-            found = self._api.exec_inspect(made)
+            try:
+                found = self._api.exec_inspect(made)
+            except docker.errors.APIError:
+                if self._is_alive():
+                    raise
+                break  # Podman forgets a command with its container
             if not found["Running"] and found["ExitCode"] is not None:
                 if found["ExitCode"] == 137 and not self._answers():
                     break

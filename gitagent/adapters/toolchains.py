@@ -4,6 +4,7 @@ Only these directories are named, never a whole home: beside them lie files with
 `~/.npmrc`, `~/.m2/settings.xml`).
 """
 
+import glob
 import hashlib
 import os
 import shutil
@@ -75,6 +76,7 @@ def find(
             shown.append(own)
             variables["GOROOT"] = own
     if {"pom.xml", "build.gradle", "build.gradle.kts"} & set(paths):
+        shown += glob.glob("/etc/java-*-openjdk")  # a Debian Java reads its configuration from there
         if java := environ.get("JAVA_HOME"):
             shown.append(java)
             variables["JAVA_HOME"] = java

@@ -28,7 +28,7 @@ def test_a_toolchain_in_the_home_is_shown_with_what_it_fetched_and_no_credential
     assert go.read_only == (f"{home}/go/pkg/mod", str(tmp_path))
     assert go.environment["GOMODCACHE"] == f"{home}/go/pkg/mod" and go.environment["GOPROXY"] == "off"
     java = find(["pom.xml"], None, {**environ, "JAVA_HOME": str(tmp_path)})
-    assert java.read_only == (str(tmp_path), f"{home}/.m2/repository")
+    assert java.read_only[-2:] == (str(tmp_path), f"{home}/.m2/repository")
     assert java.environment["MAVEN_OPTS"] == f"-Dmaven.repo.local={home}/.m2/repository"
     assert find(["app.py"], None, environ) == find([], None, environ)
 
