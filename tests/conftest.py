@@ -86,9 +86,17 @@ def repo(tmp_path: Path, git: Git) -> Path:
 def untouched() -> Callable[[Path], str]:
     """A digest of a whole repository, work tree and git directory, minus what gitagent may write.
 
-    Left out are objects, and below `refs/heads/gitagent`, `refs/gitagent`, `refs/notes` and their reflogs.
+    Left out are objects, `gitagent` in the git directory (the index, the locks of runs), and below
+    `refs/heads/gitagent`, `refs/gitagent`, `refs/notes` and their reflogs.
     """
-    ours = ("objects/", "refs/heads/gitagent", "refs/gitagent", "logs/refs/heads/gitagent", "refs/notes")
+    ours = (
+        "objects/",
+        "refs/heads/gitagent",
+        "refs/gitagent",
+        "logs/refs/heads/gitagent",
+        "refs/notes",
+        "gitagent",
+    )
 
     def digest(root: Path) -> str:
         found = hashlib.sha256()

@@ -32,9 +32,10 @@ def refused(untouched: Callable[[Path], str]) -> Callable[..., tuple[str, str]]:
         return plain(project, done)
 
     def refs(project: Project) -> list[str]:
-        # A run that began is written down; nothing else may stay of it.
+        # A run that began is written down, and what the tests said of base; nothing else may stay of it.
+        kept = ("refs/gitagent/runs/", "refs/gitagent/verdicts")
         inside = (project.root / ".git").is_dir()
-        return [ref for ref in project.refs() if not ref.startswith("refs/gitagent/runs/")] if inside else []
+        return [ref for ref in project.refs() if not ref.startswith(kept)] if inside else []
 
     def plain(project: Project, done: Done) -> tuple[str, str]:
         error, hint = done.told
