@@ -96,6 +96,14 @@ class TaskStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Steered(Event):
+    """Somebody corrected the run; who is asked from this task on is told."""
+
+    task: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PromptBuilt(Event):
     """A prompt was counted with the worker's own tokenizer, before it was sent."""
 

@@ -23,6 +23,7 @@ from gitagent.events import (
 from gitagent.ports import Ports, Scratch, Workspace
 from gitagent.progress import Options, Progress
 from gitagent.records import PullRequest, Report, Request, TestCommand
+from gitagent.steering import Steering
 from gitagent.tree import Tree
 from gitagent.workspaces import Workspaces
 
@@ -60,6 +61,7 @@ class _Run:
         self.journal = saving.Journal(ports.runs, options.run, lambda: recorder.files(options.settings))
         self.progress = Progress(saved=lambda: self._save(self._report("nothing", "under way")))
         self.workspaces = Workspaces(self._open)
+        self.steering = Steering(ports.steered, ports.stream, ports.steps)
         self.tree = Tree(ports.repository, request.base)
         self.emit = ports.stream
         ports.stream.add(self.budget.heard)
@@ -204,6 +206,7 @@ class _Run:
             steps=self.ports.steps,
             passing_seconds=max((one.seconds for one in base_run.results if one.outcome == "passed"), default=0.0),
             patience=self.options.routing_patience,
+            corrected=self.steering.corrected,
         )
         solver = solving.Solver(
             request=self.request,
@@ -282,6 +285,8 @@ class _Run:
     def _hand_over(self, error: GitagentError | None) -> tuple[State, str]:
         """Publish what was committed; the run's state and why, in words."""
         done = self.progress
+        for text in self.steering.too_late():
+            done.leave_out(f"a correction came too late: {text}")
         if not done.changes:
             if error is not None:
                 raise error

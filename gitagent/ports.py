@@ -304,7 +304,8 @@ class Index(Protocol):
 class Ports:
     """Everything a run is given, built by the command line.
 
-    `approves` is asked about a plan before anything of it is written; None approves every plan.
+    `approves` is asked about a plan before anything of it is written; None approves every plan. `steered` gives
+    the corrections that people made since it was last asked.
     """
 
     repository: Repository
@@ -321,3 +322,4 @@ class Ports:
     approves: Callable[[Plan], bool] | None = None
     steps: Steps | None = None
     stop_asked: Callable[[], bool] = lambda: False
+    steered: Callable[[], Sequence[str]] = tuple

@@ -57,6 +57,7 @@ class Search:
     `refuses` says why an answer may not even be tried, "" if it may. `passing_seconds` is what the slowest test
     took that passes on base, `coverage` what each test ran there: a survivor is handed over only if it breaks none
     of the tests it touches. `patience` is how often a worker may fail a task while there is another to be asked.
+    `corrected` puts into a task what people said meanwhile.
     """
 
     def __init__(
@@ -74,8 +75,9 @@ class Search:
         passing_seconds: float = 0.0,
         patience: int = 2,
         steps: Steps | None = None,
+        corrected: Callable[[MicroTask], MicroTask] = lambda task: task,
     ) -> None:
-        self._patience = patience
+        self._patience, self._corrected = patience, corrected
         self._steps, self._accepted = steps, list[str]()
         self._refuses = refuses
         self.workspace, self._command, self._red = workspace, command, tuple(one.id for one in red)
@@ -116,7 +118,7 @@ class Search:
 
     def model(self, worker: Worker, plan: Plan) -> Iterator[Candidate]:
         """Survivors among a model's answers, task by task; a refusal or a failed test is told to it."""
-        for task in plan.tasks[:MODEL_TASKS]:
+        for task in map(self._corrected, plan.tasks[:MODEL_TASKS]):
             told = ""
             for number in range(self._budget.limits.attempts):
                 asked = _again(task, told, number) if told else task
@@ -138,7 +140,7 @@ class Search:
         nothing usable so often. One that is out of reach is passed over; where it was the last, a cheaper one that
         was not asked stands in for it.
         """
-        by_name = {worker.name: worker for worker in workers}
+        by_name, task = {worker.name: worker for worker in workers}, self._corrected(task)
         names, told = list(by_name), ""
         current: str | None = first or (names[0] if names else None)
         answers: list[State] = []

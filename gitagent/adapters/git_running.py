@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,9 @@ class Running:
         for path in self._folder.glob("stop-*"):
             if not self.is_live(path.name.removeprefix("stop-")):
                 path.unlink(missing_ok=True)
+        for path in self._folder.glob("steer-*"):
+            if not self.is_live(path.name.removeprefix("steer-").rpartition("-")[0]):
+                path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._folder.rmdir()
 
@@ -78,6 +82,32 @@ class Running:
         """Whether somebody asked the run to stop."""
         return self._stop(run).exists()
 
+    def steer(self, run: str, text: str) -> bool:
+        """Hand a correction to a live run; whether there is one."""
+        if not self.is_live(run):
+            return False
+        unfinished = self._folder / f"part-{run}-{os.getpid()}"
+        try:
+            unfinished.write_text(text, "utf-8")
+            os.rename(unfinished, self._folder / f"steer-{run}-{time.time_ns():020}")
+        except OSError as error:
+            raise _refused(unfinished, error) from error
+        return True
+
+    def steered(self, run: str) -> list[str]:
+        """The corrections that came for the run since the last time, oldest first; they are gone then."""
+        texts = []
+        for path in self._corrections(run):
+            with contextlib.suppress(OSError):
+                texts.append(path.read_text("utf-8", "replace"))
+                path.unlink()
+        return texts
+
+    def _corrections(self, run: str) -> list[Path]:
+        # The names hold no glob characters but what somebody else may have put there.
+        found = [path for path in self._folder.glob("steer-*") if path.name.startswith(f"steer-{run}-")]
+        return sorted(found)
+
     @contextlib.contextmanager
     def _locked(self, name: str, run: str) -> Iterator[str | None]:
         """None while the lock is ours, else the run that holds it."""
@@ -97,6 +127,7 @@ class Running:
             with contextlib.suppress(OSError):
                 os.unlink(path)
                 self._stop(run).unlink(missing_ok=True)
+                self.steered(run)
                 self._folder.rmdir()  # the last one out
             os.close(descriptor)
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "show": ("gitagent.cli.history", "Show a run: what was asked, planned, tried and spent."),
     "status": ("gitagent.cli.runs", "Say which runs are under way, cut short or finished."),
     "stop": ("gitagent.cli.runs", "Ask a run to stop at its next step."),
+    "steer": ("gitagent.cli.steer", "Correct a run that is under way."),
     "undo": ("gitagent.cli.runs", "Take a run's branch and local pull request back."),
     "prune": ("gitagent.cli.runs", "Remove what is written down of old runs."),
     "journal": ("gitagent.cli.journal", "Push or fetch what is written down of runs."),

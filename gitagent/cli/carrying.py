@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -150,7 +151,25 @@ def carried_out(
             ports = replace(ports, approves=approval(reader.close))
         if not options.resumed:
             runs.save(options.run, {START: start, **files}, f"begun: {request.title}")
-        return pipeline.pursue(request, ports, options)
+        with _typed(wanted=not as_json and approval is None) as typed:
+            ports = replace(ports, steered=lambda: [*running.steered(options.run), *typed()])
+            return pipeline.pursue(request, ports, options)
+
+
+@contextlib.contextmanager
+def _typed(*, wanted: bool) -> Iterator[Callable[[], list[str]]]:
+    """What gives the lines typed at the terminal meanwhile, if there is one and nobody else reads it."""
+    if not wanted or not os.isatty(0):
+        yield list
+        return
+    from gitagent.cli.steer import Typed
+
+    typed = Typed()
+    typed.start()
+    try:
+        yield typed.taken
+    finally:
+        typed.close()
 
 
 def _say_interrupted(report: Report, *, dry_run: bool) -> None:

@@ -25,6 +25,7 @@ from gitagent.events import (
     Routed,
     RunFinished,
     RunStarted,
+    Steered,
     StepStarted,
     StoodIn,
     TaskStarted,
@@ -114,6 +115,8 @@ class LiveView:
                 spent = event.spending
                 money = f", ${spent.dollars:.4f}" if spent.dollars else ""
                 return [("·", f"{spent.worker}: {spent.answer_tokens} tokens in {spent.seconds:.1f} s{money}")]
+            case Steered():
+                return [("!", f"taken up from task {event.task} on: {event.text}")]
             case ReplyRefused():
                 return [("✘", f"{event.worker}: reply refused: {event.reason}")]
             case Routed() if self._explains:
