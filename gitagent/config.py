@@ -139,6 +139,18 @@ class ForgeConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskConfig:
+    """What a question may look at without asking back."""
+
+    allow: str = _setting(
+        "read_file, grep, git",
+        "tools that run unasked, each with a prefix if wanted: bash/pytest -q",
+        repository=False,
+    )
+    steps: int = _setting(40, "steps to an answer, at most 40")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HookConfig:
     """What a git hook may start."""
 
@@ -164,6 +176,7 @@ class Config:
     routing: RoutingConfig = RoutingConfig()
     forge: ForgeConfig = ForgeConfig()
     hook: HookConfig = HookConfig()
+    ask: AskConfig = AskConfig()
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
     origins: Mapping[str, str] = field(default_factory=dict, hash=False)
 

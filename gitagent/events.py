@@ -240,6 +240,36 @@ class PullRequestReady(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolProposed(Event):
+    """A model that answers a question wants a tool's help; `approved` says whether it gets it."""
+
+    number: int
+    tool: str
+    call: str
+    approved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished(Event):
+    """A tool's typed result; `exit_code` is null where it was stopped for time."""
+
+    number: int
+    tool: str
+    exit_code: int | None
+    stdout: str
+    stderr: str
+    took_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(Event):
+    """A question was answered after so many steps."""
+
+    text: str
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     """The run is over; `state` as in `records.Report`."""
 

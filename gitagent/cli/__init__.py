@@ -15,6 +15,7 @@ COMMANDS = {
     "apply": ("gitagent.cli.apply", "Apply a diff, however mangled, exactly or not at all."),
     "verify": ("gitagent.cli.verify", "Run a certificate's tests again and say whether it holds."),
     "localize": ("gitagent.cli.localize", "Rank the files or functions a request is about."),
+    "ask": ("gitagent.cli.ask", "Answer a question about the code; looks, never changes."),
     "pr": ("gitagent.cli.pr", "List, show, merge or close pull requests."),
     "log": ("gitagent.cli.history", "List past runs."),
     "show": ("gitagent.cli.history", "Show a run: what was asked, planned, tried and spent."),

@@ -345,6 +345,11 @@ def _local(config: Config, stream: Stream) -> "LlamaWorker":
     )
 
 
+def local_model(config: Config, stream: Stream) -> Model:
+    """The model of the local worker alone, for what is no diff."""
+    return _local(config, stream).model
+
+
 def _asking(model: Model, stream: Stream) -> Worker:
     from gitagent.workers import ModelWorker
 
