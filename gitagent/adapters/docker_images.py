@@ -20,18 +20,39 @@ from gitagent.errors import SandboxError
 LABEL = "gitagent.environment"
 """Every image we build has it, with the recipe's digest."""
 
-BUILD_SECONDS = 1_200.0
+BUILD_SECONDS, SILENT_SECONDS = 1_200.0, 300
+IMAGE_BYTES = 12 * 1024**3
 _TOLD_LINES = 12
 _HINT = "mend the dependency files, or name an image that has what the tests need: `image` under [sandbox]"
 
 
-def ensure(api: Any, recipe: Recipe, *, pull: bool, tell: Callable[[str], None] = lambda line: None) -> str:
+def known(api: Any, recipe: Recipe) -> str:
+    """The id of the image for a recipe, "" if it would have to be built, or its base be fetched."""
+    import docker.errors
+
+    try:
+        return _found(api, recipe.digest(_base_id(api, recipe, False)))
+    except docker.errors.ImageNotFound:
+        return ""
+
+
+def ensure(
+    api: Any,
+    recipe: Recipe,
+    *,
+    pull: bool,
+    tell: Callable[[str], None] = lambda line: None,
+    silent_seconds: int = SILENT_SECONDS,
+    most_bytes: int = IMAGE_BYTES,
+) -> str:
     """The id of the image for a recipe; built if it is not there, once however many ask at the same time.
 
-    Raises SandboxError with the build's last lines if it fails, and then no image is left behind.
+    A build that says nothing for `silent_seconds`, or makes an image of more than `most_bytes`, has failed. Raises
+    SandboxError with the build's last lines if it fails, and then no image is left behind.
     """
     import docker.errors
     import requests.exceptions
+    import urllib3.exceptions  # requests lets it through where the answer comes in pieces
 
     try:
         base = _base_id(api, recipe, pull)
@@ -42,9 +63,22 @@ def ensure(api: Any, recipe: Recipe, *, pull: bool, tell: Callable[[str], None] 
             if found := _found(api, key):
                 return found  # somebody else has built it meanwhile
             tell(f"building an image for {recipe.why}")
-            _build(api, recipe, key, tell)
+            _build(api, recipe, key, tell, silent_seconds)
             if found := _found(api, key):
+                size = int(api.inspect_image(found)["Size"])
+                if size > most_bytes:
+                    api.remove_image(found, force=True)
+                    raise SandboxError(
+                        f"the image for {recipe.why} takes {size / 1e9:.1f} GB, more than {most_bytes / 1e9:.1f}. "
+                        "It was removed, nothing was run.",
+                        hint=_HINT,
+                    )
                 return found
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise SandboxError(
+            f"building the image for {recipe.why} said nothing for {silent_seconds} s. Nothing was run.",
+            hint=_HINT,
+        ) from error
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         said = str(getattr(error, "explanation", "") or error).strip().split("\n")[0][:300]
         raise SandboxError(
@@ -88,7 +122,7 @@ def _alone(key: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _build(api: Any, recipe: Recipe, key: str, tell: Callable[[str], None]) -> None:
+def _build(api: Any, recipe: Recipe, key: str, tell: Callable[[str], None], silent_seconds: int) -> None:
     lines: list[str] = []
     deadline = time.monotonic() + BUILD_SECONDS
     answer = api.build(
@@ -97,6 +131,9 @@ def _build(api: Any, recipe: Recipe, key: str, tell: Callable[[str], None]) -> N
         dockerfile=recipe.dockerfile,
         labels={LABEL: key},
         network_mode=os.environ.get("GITAGENT_BUILD_NETWORK") or None,
+        buildargs=dict(recipe.arguments),
+        target=recipe.target or None,
+        timeout=silent_seconds,  # from one line to the next; hanging up ends the build
         rm=True,
         forcerm=True,
         decode=True,

@@ -89,6 +89,10 @@ class DockerSandbox:
         image = docker_images.ensure(self._api, recipe, pull=self._pull, tell=tell)
         return DockerSandbox(image, base_url=self._base_url, pull=False, lifetime_seconds=self._lifetime_seconds)
 
+    def has_built(self, recipe: Recipe) -> bool:
+        """Whether the image that a recipe makes is there."""
+        return bool(docker_images.known(self._api, recipe))
+
     @contextlib.contextmanager
     def open(self, fill: Callable[[str], None], limits: SandboxLimits) -> Iterator["DockerWorkspace"]:
         """A fresh workspace in a container of its own."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +14,7 @@ from gitagent.adapters.pythons import find_python
 from gitagent.adapters.unsandboxed import UnsandboxedSandbox
 from gitagent.core import images
 from gitagent.errors import RequestError, SandboxError
-from gitagent.ports import Sandbox
+from gitagent.ports import Sandbox, Workspace
 from gitagent.records import SandboxLimits
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def choose(
     read: Callable[[str], bytes | None] = lambda path: None,
     base: str | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    build: bool = True,
 ) -> Choice:
     """The sandbox of this name ("auto", "docker", "bubblewrap", "none"), known to work.
 
@@ -61,7 +63,8 @@ def choose(
     `python` is the configured interpreter, else `find_python(repository)`. `needs` is a command that must
     succeed inside for "auto" to take a sandbox, such as importing pytest: an image guessed by language often
     has none of the project's dependencies, and the host's environment has. `read` gives a file of the tree, to
-    build an image from, which begins with `base` where no Dockerfile says; `tell` hears the build.
+    build an image from, which begins with `base` where no Dockerfile says; `tell` hears the build. Without
+    `build` an image that would have to be built is only told of, and its sandbox opens nothing.
     Raises RequestError for an unknown name, SandboxError naming the choices if nothing works.
     """
     chooser = _Chooser(
@@ -76,6 +79,7 @@ def choose(
         read=read,
         base=base,
         tell=tell,
+        build=build,
     )
     if name == "docker":
         return chooser.docker()
@@ -93,6 +97,18 @@ def choose(
     )
 
 
+class _Unbuilt:
+    """A container whose image is yet to be built."""
+
+    name = "docker"
+
+    def identity(self) -> str:
+        return "no image yet"
+
+    def open(self, fill: Callable[[str], None], limits: SandboxLimits) -> AbstractContextManager[Workspace]:
+        raise SandboxError("the image was not built. Nothing was run.", hint="gitagent fix")
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Chooser:
     image: str | None
@@ -106,6 +122,7 @@ class _Chooser:
     read: Callable[[str], bytes | None]
     base: str | None
     tell: Callable[[str], None]
+    build: bool
 
     @cached_property
     def host_python(self) -> str:
@@ -130,6 +147,11 @@ class _Chooser:
             choice = replace(choice, image=self.base, why="set as the base")
         recipe = images.recipe(choice, self.paths, self.read)
         if recipe is not None:
+            if not self.build and not _docker(choice.image, self.pull).has_built(recipe):
+                would = f"an image would be built from {recipe.why}" + (
+                    f" on {recipe.base}" if recipe.base else ""
+                )
+                return Choice(sandbox=_Unbuilt(), notes=(*notes, would))
             built = _docker(choice.image, self.pull).built(recipe, self.tell)
             base = f" on {recipe.base}" if recipe.base else ""
             return Choice(sandbox=built, notes=(*notes, f"an image built from {recipe.why}{base}"))

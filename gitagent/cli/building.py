@@ -33,8 +33,11 @@ def config_for(repository: GitRepository, flags: Mapping[str, object]) -> Config
     return load_for(flags=given, read=repository.settings_text)
 
 
-def sandbox_for(repository: GitRepository, config: Config, stream: Stream) -> Sandbox:
-    """The sandbox the settings ask for, or the best that is there. Raises SandboxError if there is none."""
+def sandbox_for(repository: GitRepository, config: Config, stream: Stream, *, build: bool = True) -> Sandbox:
+    """The sandbox the settings ask for, or the best that is there. Raises SandboxError if there is none.
+
+    Without `build` an image that would have to be built is only told of.
+    """
     from gitagent.adapters import sandboxes
     from gitagent.core import images
 
@@ -52,6 +55,7 @@ def sandbox_for(repository: GitRepository, config: Config, stream: Stream) -> Sa
         read=lambda path: repository.read(entries[path]) if path in entries else None,
         base=box.base or None,
         tell=lambda line: stream(StepStarted(step="image", detail=line)),
+        build=build,
     )
     for note in chosen.notes:
         stream(Noted(level="info", text=note))

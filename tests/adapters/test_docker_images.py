@@ -69,6 +69,34 @@ def test_a_build_that_fails_says_its_last_lines_and_leaves_no_image(api: Any) ->
     assert api.images(filters={"label": f"{docker_images.LABEL}={broken.digest(base)}"}) == []
 
 
+def test_a_build_that_hangs_in_silence_is_given_up_and_one_that_grows_too_large_is_removed(api: Any) -> None:
+    with pytest.raises(SandboxError, match="said nothing for 2 s"):
+        docker_images.ensure(api, recipe("sleep 20"), pull=False, silent_seconds=2)
+    large = recipe("echo large > /large")
+    with pytest.raises(SandboxError, match=r"takes 0\.\d GB, more than 0\.0"):
+        docker_images.ensure(api, large, pull=False, most_bytes=1_000)
+    assert docker_images.known(api, large) == ""
+
+
+def test_without_a_build_it_is_told_what_would_be_built(api: Any) -> None:
+    docker_or_skip()
+    files = {".gitagent/Dockerfile": f"FROM {IMAGE}\nRUN echo {os.urandom(4).hex()}\n".encode()}
+    told: list[str] = []
+    choice = choose("docker", paths=files, read=files.get, build=False, tell=told.append)
+    assert choice.notes == ("an image would be built from .gitagent/Dockerfile",) and told == []
+    assert choice.sandbox.identity() == "no image yet"
+    with pytest.raises(SandboxError, match="was not built"):
+        choice.sandbox.open(lambda directory: None, LIMITS)
+
+
+def test_arguments_and_a_stage_reach_the_build(api: Any) -> None:
+    text = f'FROM {IMAGE} AS test\nARG WORD\nRUN test "$WORD" = said\nFROM test\nRUN false\n'.encode()
+    staged = Recipe(
+        base="", dockerfile="D", files={"D": text}, why="a test", arguments=(("WORD", "said"),), target="test"
+    )
+    assert docker_images.ensure(api, staged, pull=False).startswith("sha256:")
+
+
 def test_a_base_that_is_not_there_is_named(api: Any) -> None:
     gone = Recipe(base="no-such:image", dockerfile="Dockerfile", files={"Dockerfile": b"FROM x"}, why="a test")
     with pytest.raises(SandboxError, match=r"for a test cannot be built: .*no-such:image"):

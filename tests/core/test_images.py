@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from gitagent.core.images import (
     ImageChoice,
+    Recipe,
     choose,
     devcontainer_image,
     devcontainer_of,
@@ -39,7 +41,7 @@ def test_the_devcontainers_image_is_read_through_comments_and_trailing_commas() 
         ("{", "not JSON"),
         ("[]", "not an object"),
         ("{}", "names no image"),
-        ('{"build": {"dockerfile": "D"}}', "builds an image"),
+        ('{"build": {"dockerfile": "D"}}', "Dockerfile 'D' is not in the repository"),
         ('{"dockerComposeFile": "c.yml"}', "compose file"),
         ('{"image": "--privileged"}', "no image name"),
         ('{"image": "${localEnv:SECRET}"}', "no image name"),
@@ -159,10 +161,128 @@ def test_a_recipes_digest_changes_with_its_files_and_its_base() -> None:
     assert len(digests) == 3
 
 
-def test_there_is_no_recipe_for_an_image_that_is_named_nor_yet_for_other_languages() -> None:
+def test_there_is_no_recipe_for_an_image_that_is_named_nor_where_nothing_can_be_fetched() -> None:
     named = ImageChoice(image="python:3", why="", stated=True)
     assert recipe(named, ["a.py"], lambda path: b"") is None
-    assert recipe(GUESS, ["package.json"], lambda path: b"{}") is None
+    for text in (b"no json", b"[]"):
+        assert recipe(GUESS, ["package.json"], lambda path, text=text: text) is None
+    assert recipe(GUESS, ["build.gradle"], lambda path: b"") is None
+
+
+def made(files: dict[str, bytes]) -> tuple[Recipe, str]:
+    """The recipe for these files, and its Dockerfile."""
+    choice, _ = choose(None, files)
+    assert choice is not None
+    found = recipe(choice, files, files.get)
+    assert found is not None
+    return found, found.files["Dockerfile"].decode()
+
+
+def test_npm_installs_by_the_lock_file_and_without_the_projects_own_scripts() -> None:
+    manifest = {"name": "x", "scripts": {"prepare": "husky"}, "devDependencies": {"jest": "^29"}}
+    files = {
+        "package.json": json.dumps(manifest).encode(),
+        "package-lock.json": b"{}",
+        ".npmrc": b"token",
+        "a.js": b"",
+    }
+    found, text = made(files)
+    assert set(found.files) == {"Dockerfile", "package.json", "package-lock.json"}
+    assert "scripts" not in json.loads(found.files["package.json"])
+    assert (
+        text.startswith("FROM node:22-slim\n") and "RUN npm ci " in text and "/node_modules /node_modules" in text
+    )
+    assert found.why == "the dependencies in package-lock.json"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"dependencies": {"own": "file:../own", "left": "1"}}, {"workspaces": ["a"], "dependencies": {"left": "1"}}],
+)
+def test_npm_does_without_the_lock_file_where_packages_are_paths(more: dict[str, object]) -> None:
+    found, text = made({"package.json": json.dumps(more).encode(), "package-lock.json": b"{}"})
+    assert json.loads(found.files["package.json"]) == {"dependencies": {"left": "1"}}
+    assert set(found.files) == {"Dockerfile", "package.json"} and "RUN npm install " in text
+
+
+def test_cargo_go_and_maven_fetch_by_their_manifests_and_no_other_file() -> None:
+    rust = {
+        "Cargo.toml": b"a",
+        "Cargo.lock": b"b",
+        "crates/x/Cargo.toml": b"c",
+        "vendor/y/Cargo.toml": b"",
+        "x.rs": b"",
+    }
+    found, text = made(rust)
+    assert set(found.files) == {"Dockerfile", "Cargo.toml", "Cargo.lock", "crates/x/Cargo.toml"}
+    assert "cargo fetch" in text and text.startswith("FROM rust:1-slim\n")
+    found, text = made({"go.mod": b"a", "go.sum": b"b", "sub/go.mod": b"", "main.go": b""})
+    assert set(found.files) == {"Dockerfile", "go.mod", "go.sum"} and "go mod download" in text
+    found, text = made({"pom.xml": b"a", "core/pom.xml": b"b", "src/A.java": b""})
+    assert set(found.files) == {"Dockerfile", "pom.xml", "core/pom.xml", "gitagent-stub/GitagentStubTest.java"}
+    assert "dependency:go-offline" in text
+
+
+def test_a_python_project_with_a_package_json_is_one_of_python() -> None:
+    assert "pip install" in made({"pyproject.toml": b"", "package.json": b"{}", "a.py": b""})[1]
+
+
+def test_a_devcontainers_own_dockerfile_is_built_from_its_folder_with_bounded_arguments() -> None:
+    text = json.dumps(
+        {
+            "build": {
+                "dockerfile": "Dockerfile.dev",
+                "context": "..",
+                "target": "test",
+                "args": {"A": "1", "B": "${localEnv:TOKEN}", "C": "x" * 2_000, "-D": "1", "E": 1},
+            },
+            "runArgs": ["--privileged"],
+            "mounts": ["source=/,target=/host"],
+        }
+    )
+    files = {
+        ".devcontainer/devcontainer.json": text.encode(),
+        ".devcontainer/Dockerfile.dev": b"FROM x",
+        ".devcontainer/setup.sh": b"#",
+        ".devcontainer/.env": b"SECRET=1",
+        ".devcontainer/large": b"x" * 11_000_000,
+        "app.py": b"",
+    }
+    choice, notes = choose(None, files, text)
+    assert choice is not None and choice.dockerfile == ".devcontainer/Dockerfile.dev"
+    assert notes[0] == "of the devcontainer only the image counts, not runArgs, mounts"
+    assert "context '..' does not count" in notes[1] and "build arguments" in notes[2]
+    found = recipe(choice, files, files.get)
+    assert found is not None and set(found.files) == {"Dockerfile.dev", "setup.sh", "devcontainer.json"}
+    assert (found.dockerfile, found.arguments, found.target, found.base) == (
+        "Dockerfile.dev",
+        (("A", "1"),),
+        "test",
+        "",
+    )
+    assert found.digest("") != replace(found, arguments=()).digest("") != replace(found, target="").digest("")
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("../Dockerfile", "lies outside .devcontainer"),
+        ("../../x", "not in the repository"),
+        ("gone", "not in the"),
+    ],
+)
+def test_a_dockerfile_elsewhere_is_passed_over(named: str, why: str) -> None:
+    paths = ["Dockerfile", ".devcontainer/devcontainer.json", "a.py"]
+    choice, notes = choose(None, paths, json.dumps({"build": {"dockerfile": named}}))
+    assert choice is not None and not choice.dockerfile and why in notes[0]
+
+
+def test_a_devcontainer_at_the_root_gives_its_dockerfile_alone() -> None:
+    files = {".devcontainer.json": b"", "Dockerfile": b"FROM x", "secret": b""}
+    choice, _ = choose(None, files, '{"dockerFile": "Dockerfile"}')
+    assert choice is not None
+    found = recipe(choice, files, files.get)
+    assert found is not None and dict(found.files) == {"Dockerfile": b"FROM x"}
 
 
 def test_manifests_that_cannot_be_read_declare_nothing() -> None:
