@@ -110,6 +110,7 @@ class ApiConfig:
     key_env: str = _setting("GITAGENT_API_KEY", "environment variable that holds the key", repository=False)
     window: int = _setting(4096, "tokens a prompt and its answer may take together")
     timeout_seconds: float = _setting(120.0, "time for one answer, in seconds")
+    parallel: int = _setting(4, "questions about independent tasks that are asked at the same time")
     prompt_price: float = _setting(0.0, "US dollars for a million prompt tokens", repository=False)
     answer_price: float = _setting(0.0, "US dollars for a million answer tokens", repository=False)
     when_down: str = _setting(

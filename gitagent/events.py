@@ -5,6 +5,7 @@ An event becomes one JSON object: `{"event": "candidate_tried", "seconds": 3.21,
 """
 
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Literal
@@ -293,18 +294,20 @@ class RunFailed(Event):
 
 
 class Stream:
-    """Hands every event to every reader, in the order both came."""
+    """Hands every event to every reader, in the order both came; one event at a time, whichever thread it is from."""
 
     def __init__(self, *readers: Callable[[Event], None]) -> None:
         self._readers = list(readers)
+        self._lock = threading.RLock()
 
     def add(self, reader: Callable[[Event], None]) -> None:
         """One more reader, for the events still to come."""
         self._readers.append(reader)
 
     def __call__(self, event: Event) -> None:
-        for reader in self._readers:
-            reader(event)
+        with self._lock:
+            for reader in self._readers:
+                reader(event)
 
 
 def name_of(event: type[Event] | Event) -> str:

@@ -219,6 +219,7 @@ class _Run:
             search=search,
             certifier=certifier,
             gate=gate,
+            told=self.steering.told,
         )
         findings = finding.findings(
             self.request,

@@ -6,7 +6,7 @@ errors of `gitagent.errors`.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gitagent.events import Event, Stream
@@ -305,7 +305,8 @@ class Ports:
     """Everything a run is given, built by the command line.
 
     `approves` is asked about a plan before anything of it is written; None approves every plan. `steered` gives
-    the corrections that people made since it was last asked.
+    the corrections that people made since it was last asked. `ahead` has, by a
+    worker's name, what asks it about several tasks (each with its file's text) at once, before they are put to it.
     """
 
     repository: Repository
@@ -323,3 +324,4 @@ class Ports:
     steps: Steps | None = None
     stop_asked: Callable[[], bool] = lambda: False
     steered: Callable[[], Sequence[str]] = tuple
+    ahead: Mapping[str, Callable[[Sequence[tuple[MicroTask, str]]], None]] = field(default_factory=dict)

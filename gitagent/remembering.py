@@ -6,6 +6,7 @@ the same question, is answered from here.
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -32,6 +33,7 @@ class JournaledSteps:
         self._runs, self._run = runs, run
         self._known = {path: text for path, text in (files or {}).items() if path.startswith(FOLDER)}
         self._waiting: dict[str, str] = {}
+        self._lock = threading.RLock()  # questions may be asked side by side
         self._began = self._saved = time.monotonic()
         clock = _object((files or {}).get(CLOCK, ""))
         seconds = clock.get("seconds")
@@ -46,9 +48,10 @@ class JournaledSteps:
         if len(text) > MOST_CHARACTERS or redacted_in(answer) != answer:
             return  # asked again rather than kept, or a credential written down
         path = _path(kind, asked)
-        self._known[path] = self._waiting[path] = text
-        if not soon or time.monotonic() - self._saved > PATIENCE_SECONDS:
-            self.save(kind)
+        with self._lock:
+            self._known[path] = self._waiting[path] = text
+            if not soon or time.monotonic() - self._saved > PATIENCE_SECONDS:
+                self.save(kind)
 
     def save(self, what: str) -> None:
         """Write what waits. Raises RepositoryError if the repository does not take it."""

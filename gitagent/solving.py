@@ -1,7 +1,7 @@
 """From what was found to commits: plans, tasks, the workers asked about them, and the answers the tests accept."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 
 from gitagent import searching, trimming
@@ -14,6 +14,9 @@ from gitagent.ports import Planner, Ports, Scratch, Worker
 from gitagent.progress import Options, Progress
 from gitagent.records import Candidate, Findings, MicroTask, Plan, Request, State, Verdict
 from gitagent.tree import Tree
+
+# So many tasks are looked at at once, and as many answers may be paid for beyond a limit that is reached meanwhile.
+MOST_AHEAD = 8
 
 
 class Solver:
@@ -32,7 +35,10 @@ class Solver:
         search: searching.Search,
         certifier: Certifier,
         gate: Gate,
+        told: Callable[[MicroTask], MicroTask] = lambda task: task,
     ) -> None:
+        self._told = told
+        self._firsts: dict[str, str] = {}  # the worker a task begins with, by task, where that was settled before
         self._request, self._ports, self._options, self._progress = request, ports, options, progress
         self._budget, self._tree, self._scratch = budget, tree, scratch
         self._search, self._certifier, self._gate = search, certifier, gate
@@ -235,8 +241,11 @@ class Solver:
         Raises ModelError, after the tasks that need no model and those asked elsewhere, if nobody could be asked.
         """
         changed: list[bool] = []
+        self._firsts.clear()
         stopped: ModelError | None = None
-        for task in tasks:
+        for place, task in enumerate(tasks):
+            if task.id not in self._firsts and plan.mode == "all":
+                self._ask_ahead(tasks[place:], workers, plan)
             if waits := [need for need in task.depends_on if need in self._progress.unfinished]:
                 self._progress.unfinished[task.id] = (
                     f"task {task.id} in {task.path}: it depends on {waits[0]}, which came to nothing"
@@ -256,6 +265,24 @@ class Solver:
         if stopped is not None:
             raise stopped
         return changed
+
+    def _ask_ahead(self, tasks: Sequence[MicroTask], workers: list[Worker], plan: Plan) -> None:
+        """Ask about the next tasks side by side, as far as none of them touches another and their worker can."""
+        paths, ids, asked = set[str](), set[str](), dict[str, list[tuple[MicroTask, str]]]()
+        for task in tasks:
+            waits = {*task.depends_on} & (ids | self._progress.unfinished.keys())
+            if task.action in ("delete", "rename") or waits or task.path in paths or len(ids) == MOST_AHEAD:
+                break
+            paths.add(task.path)
+            ids.add(task.id)
+            first = self._firsts[task.id] = self._first(workers, task, plan)
+            text = self._tree.text(task.path)
+            now = self._told(searching.refreshed(task, text))
+            asked.setdefault(first, []).append((now, text or ""))
+        self._budget.check()
+        for name, questions in asked.items():
+            if name in self._ports.ahead:
+                self._ports.ahead[name](questions)
 
     def _blame(self, tasks: set[str]) -> None:
         """Hold a failed verdict against the workers whose answers to these tasks stand."""
@@ -305,7 +332,7 @@ class Solver:
     def _commit_task(self, task: MicroTask, workers: list[Worker], plan: Plan) -> bool:
         if task.action in ("delete", "rename"):
             return self._take_away(task)
-        first = self._first(workers, task, plan)
+        first = self._firsts.pop(task.id, "") or self._first(workers, task, plan)
         task_now = searching.refreshed(task, self._tree.text(task.path))
         chosen, trial = self._search.best(task_now, workers, first)
         if chosen is None:

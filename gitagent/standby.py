@@ -108,6 +108,8 @@ class StandbyModel:
                     grammar=grammar,
                 )
             except ModelDownError as down:
+                if model is not self._now:
+                    continue  # another question, asked beside this one, found it down before
                 if self._waited(down, waits):
                     waits += 1
                 elif self._at + 1 < len(self._models):

@@ -29,6 +29,10 @@ class Steering:
         for text in self._come():
             self._said.append(text)
             self._listener(Steered(task=task.id, text=text))
+        return self.told(task)
+
+    def told(self, task: MicroTask) -> MicroTask:
+        """The task with what was taken up so far."""
         if not self._said:
             return task
         told = "\n".join(f"- {text}" for text in self._said)

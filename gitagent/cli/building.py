@@ -10,6 +10,7 @@ from gitagent.adapters.git import GitBranches, GitRepository
 from gitagent.adapters.git_notes import GitNotes
 from gitagent.adapters.git_runs import GitRuns
 from gitagent.adapters.git_verdicts import GitVerdicts
+from gitagent.ahead import AskedAhead
 from gitagent.config import Config, load_for
 from gitagent.core.microtasks import outlines
 from gitagent.core.plan_files import SavedPlan
@@ -148,6 +149,7 @@ def ports_for(
     outlines.read_with(_spans)
     index = LaterIndex("index", lambda: _index(repository))
     workers: list[LaterWorker] = []
+    ahead: dict[str, AskedAhead] = {}
     planners = [LaterPlanner("localizer", lambda: _localizer(config))]
     preloads: list[Later[Any]] = []
     local = Later("local model", lambda: _local(config, stream)) if config.local.model else None
@@ -160,7 +162,8 @@ def ports_for(
         server = api_model(config)
         preloads.append(Later("openai", server.preload))  # its import takes half a second
         model = _kept(asked_model(config, server, stream), steps)
-        workers.append(LaterWorker("api", lambda: _asking(model, stream)))
+        ahead["api"] = AskedAhead(LaterWorker("api", lambda: _asking(model, stream)), most=config.api.parallel)
+        workers.append(LaterWorker("api", lambda: ahead["api"]))
         if config.run.planner != "localizer":
             planners.append(LaterPlanner("chat", lambda: _chat(model, stream, config, index)))
     elif local is not None and config.run.planner == "model":
@@ -186,6 +189,7 @@ def ports_for(
         index=index,
         steps=steps,
         stop_asked=stop_asked,
+        ahead={name: worker.ask for name, worker in ahead.items()},
     )
 
 
