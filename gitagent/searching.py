@@ -44,6 +44,8 @@ SMALL = 2
 SURVIVORS = 4
 # So many answers of a worker that costs nothing go into one message to the sandbox.
 BATCH = 1024
+# Of many red tests the templates' answers are tried on so many at first; those that pass have to pass all.
+MANY_RED, FEW_RED = 12, 8
 # Survivors are tried on so many of the passing tests they touch before they are tried on all tests.
 IMPACTED_TESTS = 50
 MODEL_TASKS = 4
@@ -53,10 +55,12 @@ TOLD_CHARACTERS = 1_500
 class Search:
     """One warm workspace and the tests that must turn green in it.
 
-    `partial` are trials of templates that turned some of the red tests green, in the order they were tried.
-    `refuses` says why an answer may not even be tried, "" if it may. `passing_seconds` is what the slowest test
-    took that passes on base, `coverage` what each test ran there: a survivor is handed over only if it breaks none
-    of the tests it touches. `patience` is how often a worker may fail a task while there is another to be asked.
+    `partial` are trials of templates that turned some of the red tests green, in the order they were tried; nobody
+    has asked yet whether they are refused.
+    `refuses` says why an answer may not even be tried, "" if it may; of the many answers of templates, which are small
+    edits made of the file's own words, most are asked about only once they pass. `passing_seconds` is what the
+    slowest test took that passes on base, `coverage` what each test ran there: a survivor is handed over only if it
+    breaks none of the tests it touches. `patience` is how often a worker may fail a task while there is another.
     `corrected` puts into a task what people said meanwhile.
     """
 
@@ -89,7 +93,8 @@ class Search:
         self.coverage: tuple[Coverage, ...] = ()
         self._end: OutOfBudget | None = None
         self._passing_seconds = passing_seconds
-        self._warmth = proving.Warmth()
+        self._few, self._red_seconds = telling(red), sum(one.seconds for one in red)
+        self._warmth: dict[tuple[str, ...], proving.Warmth] = {}
 
     def templates(self, worker: Worker, plan: Plan, limit: int) -> Iterator[Candidate]:
         """Survivors among the worker's answers to all tasks: best answers tried first, small diffs at once.
@@ -102,11 +107,11 @@ class Search:
         merged = heapq.merge(*answers, key=lambda candidate: -candidate.score)
         waiting: list[Candidate] = []
         since = 0
-        for trial in self._trials(merged, limit):
+        for trial in self._trials(merged, limit, red=self._few):
             since += bool(waiting)
             if trial.passed and trial.failed:
                 self.partial.append(trial)
-            if trial.state == "passed":
+            if trial.state == "passed" and not self.refusal(trial.candidate) and self._passes_all(trial):
                 if _size(trial.candidate) <= SMALL:
                     yield from self._harmless([trial.candidate])  # none of the rest is better
                 else:
@@ -188,6 +193,28 @@ class Search:
     def _said(self, trial: proving.Trial) -> str:
         return f"{trial.state} ({len(trial.passed)} of {len(self._red)} red tests pass)"
 
+    def _passes_all(self, trial: proving.Trial) -> bool:
+        """Whether a candidate that passed turns all red tests green, and not only those it was tried on."""
+        whole = self.whole(trial)
+        if whole.state != "passed":
+            passed = f"only {len(whole.passed)} of {len(self._red)} red tests pass"
+            reason = _short(f"{passed}: {whole.reason}", 300)
+            task, worker = trial.candidate.task, trial.candidate.worker
+            self._stream(ReplyRefused(task=task, worker=worker, reason=reason))
+        return whole.state == "passed"
+
+    def whole(self, trial: proving.Trial) -> proving.Trial:
+        """The trial of one of the templates' answers again, on all red tests if there are more than it was tried on."""
+        if self._few == self._red:
+            return trial
+        # For one candidate nothing is warmed up, and base has been seen.
+        cold = proving.Warmth(base_seconds=self._red_seconds, together=0)
+        for again in self._tried([trial.candidate], batch=1, warmth=cold):
+            trial = again
+        if few := self._warmth.get(self._few):
+            few.files = None  # they are of another time now
+        return trial
+
     def _harmless(self, survivors: Sequence[Candidate]) -> Iterator[Candidate]:
         """Those that break none of the tests they touch, best first."""
         for survivor in sorted(survivors, key=_rank):
@@ -232,7 +259,8 @@ class Search:
                 tests = tuple(one.id for one in broken)
         finally:
             self.workspace.write({path: self._read(path) for path in candidate.texts})
-            self._warmth.files = None  # they are of another time now
+            for warmth in self._warmth.values():
+                warmth.files = None  # they are of another time now
         return "\n".join(f"{one.id}\n{one.message}" for one in broken[:3])
 
     def first_passing(self, candidates: Sequence[Candidate]) -> Candidate | None:
@@ -247,7 +275,7 @@ class Search:
         self.workspace.write(candidate.texts)
         self._accepted.append(_digest(candidate))
         self._seen.clear()
-        self._warmth = proving.Warmth()
+        self._warmth.clear()
 
     def _answers(self, worker: Worker, task: MicroTask, wanted: int) -> Iterator[proving.Trial | str]:
         """Trials of a model's answers; a refused reply is its reason instead."""
@@ -275,14 +303,14 @@ class Search:
                 yield from self._split(worker, part, text, wanted)
 
     def _trials(
-        self, candidates: Iterable[Candidate], limit: int, *, stop_after: int | None = None, batch: int = BATCH
+        self, candidates: Iterable[Candidate], limit: int, *, red: tuple[str, ...] = (), batch: int = BATCH
     ) -> Iterator[proving.Trial]:
         numbers: dict[int, int] = {}
         if not self._red:
             for candidate in self._proposed(candidates, limit, numbers):
                 yield proving.Trial(candidate=candidate, state="inconclusive", reason="no test was red on base")
             return
-        for trial in self._tried(self._proposed(candidates, limit, numbers), stop_after=stop_after, batch=batch):
+        for trial in self._tried(self._proposed(candidates, limit, numbers), batch=batch, red=red):
             number = numbers[id(trial.candidate)]
             self._stream(CandidateTried(number=number, state=trial.state, reason=_short(trial.reason, 300)))
             yield trial
@@ -290,12 +318,19 @@ class Search:
             raise self._end
 
     def _tried(
-        self, candidates: Iterable[Candidate], *, stop_after: int | None, batch: int
+        self,
+        candidates: Iterable[Candidate],
+        *,
+        batch: int,
+        stop_after: int | None = None,
+        red: tuple[str, ...] = (),
+        warmth: proving.Warmth | None = None,
     ) -> Iterator[proving.Trial]:
-        """Trials, in order; those that the journal knows are not made again."""
+        """Trials, in order, on all red tests if none are named; those that the journal knows are not made again."""
+        red = red or self._red
         coming, passed = iter(candidates), 0
         for candidate in coming:
-            known = self._steps.known("trial", *self._asked(candidate)) if self._steps else None
+            known = self._steps.known("trial", *self._asked(candidate, red)) if self._steps else None
             if known is None:
                 coming = itertools.chain([candidate], coming)
                 break
@@ -310,22 +345,22 @@ class Search:
         for trial in proving.try_candidates(
             self.workspace,
             self._command,
-            red=self._red,
+            red=red,
             candidates=coming,
             originals=self._read,
             timeout_seconds=self._budget.cap(self._timeout),
             passing_seconds=self._passing_seconds,
             stop_after=None if stop_after is None else stop_after - passed,
             batch=batch,
-            warmth=self._warmth,
+            warmth=warmth or self._warmth.setdefault(red, proving.Warmth()),
         ):
             if self._steps:
                 told = [trial.state, trial.reason, trial.passed, trial.failed]
-                self._steps.keep("trial", *self._asked(trial.candidate), answer=told, soon=True)
+                self._steps.keep("trial", *self._asked(trial.candidate, red), answer=told, soon=True)
             yield trial
 
-    def _asked(self, candidate: Candidate) -> tuple[object, ...]:
-        return self._accepted, self._command.argv, self._red, _digest(candidate)
+    def _asked(self, candidate: Candidate, red: tuple[str, ...] = ()) -> tuple[object, ...]:
+        return self._accepted, self._command.argv, red or self._red, _digest(candidate)
 
     def _proposed(
         self, candidates: Iterable[Candidate], limit: int, numbers: dict[int, int]
@@ -342,11 +377,10 @@ class Search:
                 continue
             self._seen.add(result)
             worker = candidate.worker
-            if refusal := self._refuses(candidate) or hostility.refusal(
-                candidate.texts, self._read, is_test=is_test_path
-            ):
+            before = {path: self._read(path) for path in candidate.texts}
+            asked = worker != "templates" or hostility.is_suspicious(candidate.texts, before)
+            if asked and (refusal := self.refusal(candidate)):
                 refused = refusal
-                self._stream(ReplyRefused(task=candidate.task, worker=worker, reason=refusal))
                 continue
             lines = _size(candidate)
             if lines > self._budget.limits.diff_lines:
@@ -370,6 +404,13 @@ class Search:
                 return
         if refused and not taken and worker != "templates":
             raise DiffError(refused)  # there is somebody to tell
+
+    def refusal(self, candidate: Candidate) -> str:
+        """Why a candidate may not be offered, "" if it may."""
+        refusal = self._refuses(candidate) or hostility.refusal(candidate.texts, self._read, is_test=is_test_path)
+        if refusal:
+            self._stream(ReplyRefused(task=candidate.task, worker=candidate.worker, reason=refusal))
+        return refusal
 
 
 def _again(task: MicroTask, told: str, number: int) -> MicroTask:
@@ -421,6 +462,20 @@ def is_pointed(findings: Findings) -> bool:
         return False
     top = findings.suspects[0].score
     return len({suspect.path for suspect in findings.suspects if suspect.score > 0.9 * top}) <= 2
+
+
+def telling(red: Sequence[TestResult]) -> tuple[str, ...]:
+    """Of many red tests a few that fail in ways of their own, the quickest of each kind; of few all, in order."""
+    if len(red) <= MANY_RED:
+        return tuple(one.id for one in red)
+    kinds: dict[tuple[str, str], list[TestResult]] = {}
+    for one in sorted(red, key=lambda one: one.seconds):
+        # What it raises, and where it is written.
+        raised = re.search(r"\b\w*(?:Error|Exception|Warning)\b", one.message)
+        kinds.setdefault((raised[0] if raised else "", one.id.rpartition("::")[0]), []).append(one)
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*kinds.values()))
+    chosen = set(itertools.islice((one.id for one in turns if one is not None), FEW_RED))
+    return tuple(one.id for one in red if one.id in chosen)
 
 
 def steps(trials: Sequence[proving.Trial]) -> Iterator[proving.Trial]:

@@ -199,10 +199,13 @@ class Solver:
         wanted, green = self._progress.red, set[str]()
         self._emit(Noted(level="info", text=f"no one edit turns all {len(wanted)} red tests green; one by one"))
         for trial in searching.steps(self._search.partial):
-            changed, gained = trial.candidate.texts, set(trial.passed) & set(wanted)
-            if gained <= green or changed.keys() & self._tree.changed.keys():
+            changed = trial.candidate.texts
+            if set(trial.passed) & set(wanted) <= green or changed.keys() & self._tree.changed.keys():
                 continue
+            gained = set(self._search.whole(trial).passed) & set(wanted)
             goal = tuple(test for test in wanted if test in green | gained)
+            if self._search.refusal(trial.candidate):
+                continue
             verdict = self._certifier.certify(self._scratch, {**self._tree.changed, **changed}, goal)
             if verdict.state == "passed":
                 self._progress.verdict = verdict

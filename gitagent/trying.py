@@ -35,7 +35,9 @@ TOGETHER = 64
 _AGAIN = 8
 # Results of so many tests, over all candidates of a batch, fit into what a command may print.
 _MOST_RESULTS = 6_000
+# So long is drawn for one message, and as long as the message before took.
 _PATIENCE_SECONDS = 1.0
+_MOST_PATIENCE_SECONDS = 5.0
 _PATIENCE = 4.0
 
 
@@ -101,9 +103,10 @@ def try_candidates(
     trier: _Trier = forked or slow
     hung: list[Candidate] = []
     batch = min(batch, max(_MOST_RESULTS // (len(red) + 5), 16))
+    took = 0.0
     size, passed, most = min(_FIRST_BATCH, max(batch, 1)), 0, sys.maxsize if stop_after is None else stop_after
     while passed < most:
-        source.draw(size)
+        source.draw(size, min(max(_PATIENCE_SECONDS, took), _MOST_PATIENCE_SECONDS))
         if not waiting:
             break
         for candidate in waiting[:size]:
@@ -114,7 +117,9 @@ def try_candidates(
             if wrong:
                 known[_key(candidate)] = Trial(candidate=candidate, state="failed", reason=wrong)
         fresh = _unlike(waiting[:size], known)
+        began = time.monotonic()
         trials = trier.attempt(fresh, most - passed) if fresh else ()
+        took = time.monotonic() - began
         if trials is None:
             trier = slow
             continue
@@ -361,8 +366,8 @@ class _Source:
         self._error: GitagentError | None = None
         self._dry = False
 
-    def draw(self, size: int) -> None:
-        """Fill up `waiting`, but not for long: the first candidate of a slow model is not kept waiting.
+    def draw(self, size: int, seconds: float) -> None:
+        """Fill up `waiting`, but not for longer: the first candidate of a slow model is not kept waiting.
 
         Raises the worker's error once nothing is waiting any more.
         """
@@ -374,7 +379,7 @@ class _Source:
                 self._dry = True
             except GitagentError as error:
                 self._dry, self._error = True, error
-            if time.monotonic() - began > _PATIENCE_SECONDS:
+            if time.monotonic() - began > seconds:
                 break
         if self._error is not None and not self.waiting:
             raise self._error

@@ -1,6 +1,6 @@
 """Survivors of the red tests: what they touch is asked before they are handed over."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from gitagent import proving, searching
@@ -22,16 +22,21 @@ PLAN = Plan(summary="s", mode="any", tasks=(TASK,), planner="localizer")
 
 
 @contextmanager
-def searched() -> Iterator[tuple[searching.Search, list[Event]]]:
+def searched(
+    files: Mapping[str, str] = FILES,
+    red: Sequence[TestResult] = (TestResult(id=RED, outcome="failed"),),
+    refuses: Callable[[Candidate], str] = lambda candidate: "",
+) -> Iterator[tuple[searching.Search, list[Event]]]:
     heard: list[Event] = []
     budget = searching.Budget(Limits(attempts=2))
-    command = command_of(FILES)
-    with workspace(FILES) as opened:
+    command = command_of(files)
+    with workspace(files) as opened:
         search = searching.Search(
             workspace=opened,
             command=command,
-            red=[TestResult(id=RED, outcome="failed")],
-            read=FILES.get,
+            red=red,
+            refuses=refuses,
+            read=files.get,
             budget=budget,
             stream=Stream(heard.append, budget.heard),
             wanted={"local": 2},
@@ -39,7 +44,7 @@ def searched() -> Iterator[tuple[searching.Search, list[Event]]]:
         )
         search.coverage = proving.trace(opened, command, timeout_seconds=20)
         yield search, heard
-        assert opened.tree() == FILES
+        assert opened.tree() == files
 
 
 def of(body: str) -> str:
@@ -60,6 +65,44 @@ def test_a_survivor_that_breaks_a_test_it_touches_is_passed_over_with_the_test_n
     assert bodies(survivors) == ["len(items)"]
     refused = [event.reason for event in heard if isinstance(event, ReplyRefused)]
     assert len(refused) == 1 and "breaks others: test_calc.py::test_none" in refused[0]
+
+
+def test_the_gate_is_asked_about_an_ordinary_edit_of_templates_only_once_it_passes() -> None:
+    asked = list[str]()
+
+    def refuses(candidate: Candidate) -> str:
+        asked.extend(bodies([candidate]))
+        return "it knows the test by heart" if asked[-1] == "2" else ""
+
+    with searched(refuses=refuses) as (search, heard):
+        answers = FakeWorker("templates", *map(of, ("1", "2", "0", "len(items)")))
+        survivors = list(search.templates(answers, PLAN, 100))
+    assert bodies(survivors) == ["len(items)"] and asked == ["2", "len(items)"]
+    assert "it knows the test by heart" in [event.reason for event in heard if isinstance(event, ReplyRefused)]
+
+
+def test_of_many_red_tests_a_few_are_a_sieve_and_the_rest_are_asked_of_what_passes() -> None:
+    many = "import calc, pytest\n\n@pytest.mark.parametrize('n', range(20))\ndef test_size(n):\n"
+    files = {**FILES, "test_calc.py": many + "    assert calc.size('a' * n) == n\n"}
+    red = [f"test_calc.py::test_size[{n}]" for n in range(20)]
+    told = [
+        TestResult(id=test, outcome="failed", seconds=float(n), message="assert 1 == 2")
+        for n, test in enumerate(red)
+    ]
+    assert searching.telling(told[:3]) == tuple(red[:3]) and searching.telling(told) == tuple(red[:8])
+    with searched(files, told) as (search, heard):
+        wrong, right = of("len(items) if len(items) < 9 else 9"), of("len(items)")
+        survivors = list(search.templates(FakeWorker("templates", of("0"), wrong, right), PLAN, 100))
+    assert bodies(survivors) == ["len(items)"]
+    refused = [event.reason for event in heard if isinstance(event, ReplyRefused)]
+    assert len(refused) == 1 and refused[0].startswith("only 10 of 20 red tests pass: test_calc.py::test_size[10]")
+
+
+def test_red_tests_that_fail_in_ways_of_their_own_are_all_in_the_sieve() -> None:
+    kinds = ["KeyError: 'a'"] * 15 + ["TypeError: no", "assert 1 == 2"]
+    told = [TestResult(id=f"t.py::t{n}", outcome="failed", message=kind) for n, kind in enumerate(kinds)]
+    few = searching.telling(told)
+    assert len(few) == 8 and {"t.py::t0", "t.py::t15", "t.py::t16"} <= set(few)
 
 
 def test_a_model_is_told_which_tests_its_answer_breaks() -> None:

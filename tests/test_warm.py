@@ -49,6 +49,11 @@ def test_methods_decorated_functions_and_private_names_are_tried_warm() -> None:
     assert told(recorded, "together") and not told(recorded, "cold")
 
 
+def test_what_unittest_notes_on_its_own_classes_does_not_keep_candidates_apart() -> None:
+    _, recorded = tried(SHOP, [shop("price - 1", "price + 1")], red=TILL)  # type: ignore[arg-type]
+    assert any('"together": 64' in output for output in recorded.outputs)
+
+
 def test_changes_outside_one_function_are_tried_in_a_process_of_their_own() -> None:
     files = {**SHOP, "shop.py": SHOP["shop.py"].replace("price - 1", "price").replace("RATE = 2", "RATE = 3")}
     text = files["shop.py"]

@@ -50,6 +50,8 @@ LOUD = frozenset(
     }
 )
 PROBE = "gitagent.probe"
+# What unittest itself keeps on a class of tests each time it is done with it.
+NOTED_BY_UNITTEST = ("tearDown_exceptions",)
 
 
 class Code:
@@ -431,7 +433,8 @@ def state(root: str) -> tuple[list[Any], list[Any]]:
             origin = one if isinstance(one, type) else kind
             home = sys.modules.get(getattr(origin, "__module__", "") or "")
             if str(getattr(home, "__file__", "")).startswith(root + os.sep):
-                inner = [value for key, value in list(getattr(one, "__dict__", {}).items()) if key != "__dict__"]
+                own = list(getattr(one, "__dict__", {}).items())
+                inner = [value for key, value in own if key not in ("__dict__", *NOTED_BY_UNITTEST)]
         held.append(inner)
         facts.append((id(one), [id(value) for value in inner]))
         waiting.extend(
