@@ -290,6 +290,8 @@ class DockerWorkspace:
                 docker.types.Ulimit(name="nproc", soft=_PROCESSES, hard=_PROCESSES),
             ],
         }
+        if any(part.get("Name") == "Podman Engine" for part in self._api.version().get("Components") or ()):
+            options["tmpfs"]["/var/tmp"] = "ro"  # where Podman makes a directory that anybody may write to
         while True:
             try:
                 return str(self._create_with(options))

@@ -55,6 +55,8 @@ def converse(raw: socket.socket, stdin: IO[bytes], ended: Ended, side_bytes: int
                         data = raw.recv(min(left, _CHUNK) if left else 8 - len(header))
                     except BlockingIOError:
                         continue
+                    except ConnectionResetError:  # Podman's way to end where not all of `stdin` was read
+                        return True
                     if not data:
                         return True
                     if not left:
