@@ -101,20 +101,30 @@ class Certifier:
         with self._workspaces.fresh() as fresh:
             fresh.write(texts)
             self._workspaces.prepare()  # for the second run on base
-            tip = self.tests(fresh, "tip", scope, tree=scratch.tree_of(texts))
-            broken = verdicts.judge(base, tip, red=red).pass_to_fail
-            doubtful = tuple(dict.fromkeys([*red, *broken]))
+            return self._judged(base, scope, fresh, scratch.tree_of(texts), red)
 
-            def again(where: str) -> TestRun:
-                if where == "tip":
-                    return self.tests(fresh, where, doubtful, tree=tip.tree, turn=1)
-                with self._workspaces.fresh() as untouched:
-                    return self.tests(untouched, where, doubtful, turn=1)
+    def certify_commit(self, workspace: Workspace, tree: str, red: tuple[str, ...]) -> Verdict:
+        """The same for a commit that is made already, in a fresh sandbox that holds its tree."""
+        base, scope = self._on_base(red)
+        return self._judged(base, scope, workspace, tree, red)
 
-            # So many do not break by chance.
-            rerun = again if len(broken) <= MOST_FLAKY else None
-            verdict = proving.verdict(base, tip, red=red, rerun=rerun)
-            verdict = replace(verdict, command=self.command.argv, scope=scope)
+    def _judged(
+        self, base: TestRun, scope: tuple[str, ...], fresh: Workspace, tree: str, red: tuple[str, ...]
+    ) -> Verdict:
+        tip = self.tests(fresh, "tip", scope, tree=tree)
+        broken = verdicts.judge(base, tip, red=red).pass_to_fail
+        doubtful = tuple(dict.fromkeys([*red, *broken]))
+
+        def again(where: str) -> TestRun:
+            if where == "tip":
+                return self.tests(fresh, where, doubtful, tree=tip.tree, turn=1)
+            with self._workspaces.fresh() as untouched:
+                return self.tests(untouched, where, doubtful, turn=1)
+
+        # So many do not break by chance.
+        rerun = again if len(broken) <= MOST_FLAKY else None
+        verdict = proving.verdict(base, tip, red=red, rerun=rerun)
+        verdict = replace(verdict, command=self.command.argv, scope=scope)
         if scope and self.suite is not None and self.suite.state == "inconclusive":
             verdict = replace(verdict, reason=f"{verdict.reason}; only {', '.join(scope)}: {self.suite.reason}")
         self._ports.stream(

@@ -7,9 +7,20 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, replace
 from typing import Literal
 
-from gitagent import attesting, certifying, finding, guarding, recording, saving, searching, solving, testfirst
+from gitagent import (
+    attesting,
+    certifying,
+    continuing,
+    finding,
+    guarding,
+    recording,
+    saving,
+    searching,
+    solving,
+    testfirst,
+)
 from gitagent.core import intake, ledger, messages, testing
-from gitagent.errors import GitagentError, RepositoryError
+from gitagent.errors import GitagentError, RepositoryError, RequestError
 from gitagent.events import (
     Committed,
     Located,
@@ -22,7 +33,7 @@ from gitagent.events import (
 )
 from gitagent.ports import Ports, Scratch, Workspace
 from gitagent.progress import Options, Progress
-from gitagent.records import PullRequest, Report, Request, TestCommand
+from gitagent.records import Commit, PullRequest, Report, Request, TestCommand, Verdict
 from gitagent.steering import Steering
 from gitagent.tree import Tree
 from gitagent.workspaces import Workspaces
@@ -49,7 +60,9 @@ class _Run:
         self.branch = (options.branch or intake.branch_of(request)) + (
             f"-dry-run-{options.run}" if options.dry_run else ""
         )
-        self.earlier = self._tip() if options.carry_on else ""
+        self.again, self.earlier = options.again, self._earlier() if options.carry_on else ""
+        if self.earlier and ports.repository.is_ancestor(self.earlier, request.base):
+            self.again, self.earlier = True, ""  # it was merged: what is left to do begins from the base
         if self.earlier:
             self.request = request = replace(request, base=self.earlier)
         before_seconds = ports.steps.seconds if ports.steps else 0.0
@@ -86,11 +99,13 @@ class _Run:
                 branch=self.branch,
             )
         )
-        replaced = self._tip() if self.options.again else ""
+        replaced = self._tip() if self.again else self.earlier
         created = False
         try:
+            if self.options.carry_on and not self.options.resumed and not self.options.dry_run:
+                continuing.refuse_closed(ports.forge, request.key)
             scratch = self._scratch()
-            created = not self.earlier
+            created = True
             report = replace(self._report(*self._work(scratch)), ended=not ports.stop_asked())
         except KeyboardInterrupt:
             report = self._report("interrupted", "stopped by the user")
@@ -98,14 +113,15 @@ class _Run:
             self._fail(error)
             raise
         finally:
-            if created and (not self.progress.changes or self.options.dry_run):
+            unfinished = not self.progress.changes and self.progress.pull is None
+            if created and (unfinished or self.options.dry_run):
                 self._drop(replaced)
         self.emit(
             RunFinished(
                 run=self.options.run,
                 state=report.state,
                 reason=report.reason,
-                branch=self.branch if self.progress.changes and not self.options.dry_run else "",
+                branch=self.branch if report.commits and not self.options.dry_run else "",
                 tried=report.tried,
                 ledger=report.ledger,
                 took_seconds=report.seconds,
@@ -117,11 +133,19 @@ class _Run:
     def _scratch(self) -> Scratch:
         """The branch to work on: one that is built upon, one of this run when it was cut short, or a new one."""
         options, branches = self.options, self.ports.branches
-        if self.earlier:
-            return branches.open(self.branch)
-        if options.resumed:
-            return branches.resume(self.branch, self.request.base, options.run, again=options.again)
-        return branches.create(self.branch, self.request.base, again=options.again)
+        if self.earlier or options.resumed:
+            return branches.resume(self.branch, self.request.base, options.run, again=self.again)
+        return branches.create(self.branch, self.request.base, again=self.again)
+
+    def _earlier(self) -> str:
+        """The branch's tip as it was when the run began, however often it was taken up again since."""
+        steps = self.ports.steps
+        known = steps.known("earlier", self.branch) if steps else None
+        if known is None:
+            known = self._tip()
+            if steps:
+                steps.keep("earlier", self.branch, answer=known)
+        return str(known)
 
     def _tip(self) -> str:
         """The tip of the request's branch, "" if there is none yet."""
@@ -132,9 +156,11 @@ class _Run:
     def _drop(self, replaced: str) -> None:
         """Take the scratch branch away again, back to where it was before the run."""
         tip = self.progress.changes[-1][0].oid if self.progress.changes else self.request.base
+        if tip == replaced:
+            return
         try:
             self.ports.branches.drop(self.branch, tip)
-            if replaced:
+            if replaced and not self._tip():
                 self.ports.branches.create(self.branch, replaced)
         except RepositoryError as error:
             self.emit(Noted(level="warning", text=f"the scratch branch is left behind: {error}"))
@@ -161,11 +187,73 @@ class _Run:
         self.emit(StepStarted(step="sandbox", detail=self.ports.sandbox.name))
         error: GitagentError | None = None
         try:
+            if self.earlier and (settled := self._go_on(scratch, command)):
+                return "proven", settled
             with self.workspaces.fresh() as workspace:
                 error = self._within(workspace, scratch, command)
         except searching.OutOfBudget as limit:
             self.progress.leave_out(str(limit))
         return self._hand_over(error)
+
+    def _go_on(self, scratch: Scratch, command: TestCommand) -> str:
+        """Take up the branch of an earlier run, with the base as it is now; why nothing is left to do, or ""."""
+        request, ports, branch = self.asked, self.ports, self.branch
+        same = continuing.is_same_request(ports.repository, self._commits(self.earlier), request)
+        if same and continuing.proof_holds(ports, request.base, self.earlier):
+            pull = continuing.open_pull(ports.forge, branch, self.earlier)
+            if pull is not None:
+                tree = ports.repository.tree(self.earlier)
+                self.progress.pull = pull
+                self.progress.settled = Commit(branch=branch, oid=self.earlier, tree=tree)
+                return f"{branch} is proven already for base {request.base[:12]}, and nothing was run"
+        self.workspaces.renew()
+        self.emit(StepStarted(step="go on", detail=f"{branch} at {self.earlier[:12]}"))
+        merged = continuing.bring_base(ports, scratch, request, self.earlier, run=self.options.run)
+        tip = merged or Commit(branch=branch, oid=self.earlier, tree=ports.repository.tree(self.earlier))
+        self.request = replace(request, base=tip.oid)
+        self.tree = Tree(ports.repository, tip.oid)
+        self.progress.earlier = tuple(
+            continuing.earlier_changes(ports.repository, request.base, tip, self._commits(tip.oid))
+        )
+        if not same:
+            return ""
+        verdict = self._held_against(command, tip)
+        if verdict is None or verdict.state != "passed":
+            return ""
+        self.progress.verdict = verdict
+        self.progress.settled = tip
+        self._publish()
+        return verdict.reason
+
+    def _held_against(self, command: TestCommand, tip: Commit) -> Verdict | None:
+        """What the tests say of the branch as it is against the base as it is; None if base shows nothing wrong."""
+        bases = Workspaces(lambda: self._open(self.asked.base))
+        certifier = certifying.Certifier(
+            self.ports,
+            self.asked,
+            command,
+            bases,
+            self.budget,
+            self.options.sandbox_limits,
+            run=self.options.run,
+        )
+        try:
+            with bases.fresh() as fresh:
+                certifier.suite = certifier.tests(fresh, "base")
+            try:
+                red = tuple(test.id for test in finding.red_tests(self.asked, certifier.suite))
+            except RequestError:
+                return None
+            if not red:
+                return None
+            with self.workspaces.fresh() as there:
+                return certifier.certify_commit(there, tip.tree, red)
+        finally:
+            bases.close()
+
+    def _commits(self, tip: str) -> tuple[str, ...]:
+        """The branch's commits above the base that was asked about, newest first."""
+        return tuple(self.ports.repository.between(self.asked.base, tip))
 
     def _within(self, workspace: Workspace, scratch: Scratch, command: TestCommand) -> GitagentError | None:
         """Look, then solve, in one warm workspace; the error that stopped a model, if any."""
@@ -274,10 +362,10 @@ class _Run:
         self.workspaces.renew()
         return True
 
-    def _open(self) -> AbstractContextManager[Workspace]:
-        """A sandbox holding the base tree."""
+    def _open(self, commit: str = "") -> AbstractContextManager[Workspace]:
+        """A sandbox holding a commit's tree, that of the base if none is named."""
         return self.ports.sandbox.open(
-            lambda directory: self.ports.repository.checkout(self.request.base, directory),
+            lambda directory: self.ports.repository.checkout(commit or self.request.base, directory),
             self.options.sandbox_limits,
         )
 
@@ -305,12 +393,13 @@ class _Run:
 
     def _publish(self) -> None:
         done = self.progress
-        tip = done.changes[-1][0]
+        tip = done.settled or done.changes[-1][0]
+        base = self.asked.base if done.settled else self.request.base
         body = messages.pull_body(
             run=self.options.run,
             request=self.request,
             plan=done.plan,
-            changes=[*done.first, *done.changes],
+            changes=[*done.earlier, *done.first, *done.changes],
             verdict=done.verdict,
             ledger=self.budget.ledger,
             limits=self.options.limits,
@@ -318,7 +407,7 @@ class _Run:
             tried=self.budget.tried,
             not_done=done.not_done(),
             share=ledger.share_in_words(self.budget.ledger) if self.budget.ledger else "",
-            certificate=attesting.attest(self.ports, done.verdict, base=self.request.base, tip=tip),
+            certificate=attesting.attest(self.ports, done.verdict, base=base, tip=tip),
         )
         wanted = PullRequest(
             title=messages.pull_title(self.request, proven=done.is_proven),
@@ -344,13 +433,14 @@ class _Run:
         )
 
     def _report(self, state: State, reason: str) -> Report:
+        settled = (self.progress.settled,) if self.progress.settled else ()
         return Report(
             run=self.options.run,
             state=state,
             request=self.asked,
             reason=reason,
             plan=self.progress.plan,
-            commits=tuple(commit for commit, _ in (*self.progress.first, *self.progress.changes)),
+            commits=settled or tuple(commit for commit, _ in (*self.progress.first, *self.progress.changes)),
             verdict=self.progress.verdict,
             pull=self.progress.pull,
             ledger=self.budget.ledger,

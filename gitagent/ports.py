@@ -59,6 +59,18 @@ class Repository(Protocol):
     def is_ancestor(self, ancestor: str, commit: str) -> bool:
         """Whether a commit is another or lies in its history. Raises RepositoryError if one is not there."""
 
+    def between(self, base: str, tip: str) -> list[str]:
+        """The commits of `tip` that are not in `base`, newest first. Raises RepositoryError if one is missing."""
+
+    def joined(self, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
+        """The tree of a merge and the paths where the two do not go together, which it has as `theirs` has them.
+
+        ("", ()) if they have no history in common that is here.
+        """
+
+    def paths_of(self, commit: str) -> frozenset[str]:
+        """The paths a commit changed against its first parent."""
+
     def is_dirty(self) -> bool:
         """Whether the working copy or index differs from HEAD (a bare repository never does)."""
 
@@ -79,6 +91,9 @@ class Scratch(Protocol):
         `modes` are git's (100644 or 100755) for files that get another than they had.
         Raises RepositoryError if the branch is gone or was moved by someone else, and then nothing changed.
         """
+
+    def join(self, tree: str, other: str, message: str) -> Commit:
+        """Commit a merge of the branch's tip and another commit that comes to this tree; raises as `commit`."""
 
     def tree_of(self, texts: Mapping[str, str | None]) -> str:
         """The oid of the tree that `commit` would record; writes blobs and trees only, no ref.

@@ -11,8 +11,8 @@ class Options:
     """How one run is to be done. `candidates` are diffs asked for one micro-task, by worker name.
 
     `branch` is the scratch branch where it is not the request's own. With `carry_on` a branch that is there is built
-    upon, whoever committed on it. `settings` decide what the workers answer, and are kept for a replay. `resumed` takes
-    up a run that was cut short.
+    upon, whoever committed on it; where its proof holds for the base as it is now, there is nothing to do. `settings`
+    decide what the workers answer, and are kept for a replay. `resumed` takes up a run that was cut short.
     """
 
     run: str
@@ -41,17 +41,21 @@ class Options:
 class Progress:
     """What a run has so far; `saved` is called whenever something worth keeping was added.
 
+    `earlier` is what the branch had before this run, where it is gone on with; `settled` is its commit if that turned
+    out to be proven.
     `first` is the commit of a failing test that the work is based on, if one had to be written.
     `red` are the tests to be mended, `still_red` those that its commits leave red. `unfinished` has a line for
     each task that came to nothing, by task id; `left_out` has the other things that were not done.
     """
 
     saved: Callable[[], None]
+    earlier: tuple[tuple[Commit, Candidate], ...] = ()
     first: tuple[tuple[Commit, Candidate], ...] = ()
     changes: list[tuple[Commit, Candidate]] = field(default_factory=list)
     plan: Plan | None = None
     verdict: Verdict | None = None
     pull: PullRequest | None = None
+    settled: Commit | None = None
     red: tuple[str, ...] = ()
     still_red: tuple[str, ...] = ()
     unfinished: dict[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ Paths are `str` from the repository root with `/`. A file's text is `str` decode
 counted from 1 and end at `\n` alone. Oids are full hex.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -63,6 +64,12 @@ class Request:
         """The first line with words in it, at most 72 characters."""
         first = next((line.strip() for line in self.text.split("\n") if line.strip()), "")
         return first if len(first) <= 72 else first[:71].rstrip() + "…"
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits of what was asked, word for word, with the tests that were named."""
+        asked = "\0".join((self.text, *self.tests))
+        return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
-"""`python -m tests.killing before|after|count N COMMAND…`: `gitagent`, killed at its N-th write to the journal.
+"""`python -m tests.killing before|after|count|log N COMMAND…`: `gitagent`, killed at its N-th write to the journal.
 
-It is the product's own command line over a `Runs` port that counts, so nothing in the product knows of it. With
-`count` nobody is killed and the number of writes is appended to the file N.
+It is the product's own command line over ports that count, so nothing in the product knows of it. With `count` nobody
+is killed and the number of writes is put into the file N. Test runs that were paid for are told in the file that
+the variable KILLING_LOG names, a line each, once they are written down.
 """
 
 import os
@@ -10,7 +11,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from gitagent.adapters import git_runs
+from gitagent.adapters import git_runs, git_verdicts
+from gitagent.records import TestRun
 
 MODE, WHERE = sys.argv[1], sys.argv[2]
 
@@ -33,8 +35,18 @@ class CountedRuns(git_runs.GitRuns):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class CountedVerdicts(git_verdicts.GitVerdicts):
+    """Test runs that are told to whoever counts them."""
+
+    def put(self, run: TestRun, *, turn: int = 0, maker: str = "") -> None:
+        super().put(run, turn=turn, maker=maker)
+        with open(os.environ["KILLING_LOG"], "a", encoding="utf-8") as log:
+            log.write(f"{(run.tree, run.argv, turn)}\n")
+
+
 if __name__ == "__main__":
     git_runs.GitRuns = CountedRuns  # type: ignore[misc]
+    git_verdicts.GitVerdicts = CountedVerdicts  # type: ignore[misc]
     from gitagent.cli import main
 
     main(sys.argv[3:], prog_name="gitagent")

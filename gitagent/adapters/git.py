@@ -14,6 +14,7 @@ import pygit2
 from pygit2.enums import FileStatus, ObjectType
 
 from gitagent.adapters.git_checkout import DEEPEST, check_out
+from gitagent.adapters.git_joining import joined, paths_of
 from gitagent.adapters.git_objects import FOREIGN, TREE, edited_tree, read_object, read_tree, reason_of, refusals
 from gitagent.adapters.git_worktrees import holder_of, run_git
 from gitagent.errors import DiffError, RepositoryError
@@ -177,6 +178,12 @@ class GitRepository:
             walker.hide(base)
             return [str(commit.id) for commit in walker]
 
+    def joined(self, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
+        return joined(self.git, ours, theirs)
+
+    def paths_of(self, commit: str) -> frozenset[str]:
+        return paths_of(self.git, commit)
+
     def _commit(self, commit: str) -> bytes:
         return read_object(self.git, commit, ObjectType.COMMIT)
 
@@ -225,7 +232,7 @@ class GitBranches:
             _refuse_if_held(self._repository, branch, doing)
             with refusals(doing):
                 current = self._git.references[ref]
-            kept = self._keep(branch, old)
+            kept = _keep_aside(self._git, branch, old)
             try:
                 with refusals(doing):
                     current.set_target(oid, "gitagent: started anew")
@@ -279,16 +286,6 @@ class GitBranches:
                     hint=f"git branch -m {above} {above}-old",
                 )
 
-    def _keep(self, branch: str, tip: str) -> str:
-        """Make the tip reachable under a new ref; its name."""
-        prefix = f"refs/gitagent/replaced/{branch}/"
-        number = 1
-        while _tip_of(self._git, f"{prefix}{number}") is not None:
-            number += 1
-        with refusals(f"the old tip of {branch} cannot be kept"):
-            self._git.references.create(f"{prefix}{number}", tip)
-        return f"{prefix}{number}"
-
 
 class GitScratch:
     """Commits on the tip it made or was opened at; a branch that somebody else moved is never written.
@@ -307,27 +304,34 @@ class GitScratch:
     def commit(
         self, texts: Mapping[str, str | None], message: str, *, modes: Mapping[str, int] | None = None
     ) -> Commit:
-        current = self._current()
         tree = self._tree(texts, modes or {})
         if tree == self._repository.tree(self._tip):
+            self._current()
             raise DiffError(f"{', '.join(texts) or 'the diff'}: nothing would change. Nothing was committed")
-        doing = f"the commit on {self.branch} cannot be made"
+        return self._record(tree, message)
+
+    def join(self, tree: str, other: str, message: str) -> Commit:
+        return self._record(tree, message, other)
+
+    def _record(self, tree: str, message: str, *others: str) -> Commit:
+        current, words = self._current(), clean_message(message)
         if self._ahead:
             made, self._ahead = self._ahead[0], self._ahead[1:]
-            same = self._repository.message(made) == clean_message(message)
-            if same and self._repository.tree(made) == tree:
+            if self._repository.message(made) == words and self._repository.tree(made) == tree:
                 self._tip = made
                 return Commit(branch=self.branch, oid=made, tree=tree)
+            _keep_aside(self._git, self.branch, self._ahead[-1] if self._ahead else made)
             self._ahead = []
-        with refusals(doing, self._git):
+        with refusals(f"the commit on {self.branch} cannot be made", self._git):
             author, committer = pygit2.Signature(*BOT), identity(self._git)
-            words = clean_message(message)
-            oid = self._git.create_commit(None, author, committer, words, tree, [self._tip])
+            parents = [self._tip, *others]
+            oid = self._git.create_commit(None, author, committer, words, tree, parents)
+            before = str(current.target)
             try:
                 # Compares with what `current` was read as, under the ref's lock: a move in between is an error.
                 current.set_target(oid, f"gitagent: {words.partition(chr(10))[0]}")
             except (pygit2.GitError, KeyError) as error:
-                if _tip_of(self._git, current.name) != self._tip:
+                if _tip_of(self._git, current.name) != before:
                     raise self._moved() from error
                 raise
         self._tip = str(oid)
@@ -364,6 +368,17 @@ class GitScratch:
             "Nothing was committed",
             hint=f"git log --oneline {self._tip[:12]} (our work so far)",
         )
+
+
+def _keep_aside(git: pygit2.Repository, branch: str, tip: str) -> str:
+    """Make the tip reachable under a new ref; its name."""
+    prefix = f"refs/gitagent/replaced/{branch}/"
+    number = 1
+    while _tip_of(git, f"{prefix}{number}") is not None:
+        number += 1
+    with refusals(f"the old tip of {branch} cannot be kept"):
+        git.references.create(f"{prefix}{number}", tip)
+    return f"{prefix}{number}"
 
 
 def identity(git: pygit2.Repository) -> pygit2.Signature:

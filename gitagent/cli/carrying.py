@@ -31,6 +31,7 @@ def options_for(config: "Config", *, candidates: int | None, **more: Any) -> Opt
     """How a run is to be done: by the settings, and by what was said on the command line."""
     from gitagent.cli import building
 
+    more.setdefault("carry_on", not more.get("again", False))
     return Options(
         limits=config.limits(),
         sandbox_limits=config.sandbox_limits(),
@@ -132,6 +133,7 @@ def carried_out(
     from gitagent.adapters.git_running import Running
     from gitagent.adapters.git_runs import GitRuns
     from gitagent.cli import building, view
+    from gitagent.cli.running import follow_remote
     from gitagent.events import Stream
     from gitagent.remembering import JournaledSteps
 
@@ -150,6 +152,8 @@ def carried_out(
         if approval is not None:
             ports = replace(ports, approves=approval(reader.close))
         if not options.resumed:
+            if options.carry_on and not options.dry_run:
+                follow_remote(repository, branch)
             runs.save(options.run, {START: start, **files}, f"begun: {request.title}")
         with _typed(wanted=not as_json and approval is None) as typed:
             ports = replace(ports, steered=lambda: [*running.steered(options.run), *typed()])

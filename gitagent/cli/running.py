@@ -23,6 +23,22 @@ def branch_of_key(repository: "GitRepository", request: "Request") -> str:
     return sorted(found)[0] if found else intake.branch_of(request)
 
 
+def follow_remote(repository: "GitRepository", branch: str) -> None:
+    """Bring a scratch branch to where the remote's was last seen, if that is further on and nobody stands on it."""
+    from gitagent.adapters.git_objects import refusals
+    from gitagent.adapters.git_worktrees import holder_of
+
+    ref = f"refs/heads/{branch}"
+    remote, local = repository.tip_of(f"refs/remotes/origin/{branch}"), repository.tip_of(ref)
+    if not remote or remote == local:
+        return
+    with refusals(f"branch {branch} cannot be brought to the remote's"):
+        if not local:
+            repository.git.references.create(ref, remote)
+        elif repository.is_ancestor(local, remote) and not holder_of(repository.common_directory, ref):
+            repository.git.references[ref].set_target(remote, "gitagent: as on the remote")
+
+
 def run(repository: "GitRepository", request: "Request", *, branch: str, base_branch: str) -> "Report":
     """Run it with the settings in force; the pull request stays in the repository."""
     from gitagent.adapters.local_forge import LocalForge
@@ -30,9 +46,6 @@ def run(repository: "GitRepository", request: "Request", *, branch: str, base_br
 
     flags = {"forge.name": "local"}
     config = building.config_for(repository, flags)
-    remote = repository.tip_of(f"refs/remotes/origin/{branch}")
-    if remote and not repository.tip_of(f"refs/heads/{branch}"):
-        repository.git.references.create(f"refs/heads/{branch}", remote)
     more: dict[str, Any] = {"base_branch": base_branch, "candidates": None, "branch": branch, "carry_on": True}
     with carrying.ended_by_signals():
         return carrying.carried_out(

@@ -112,6 +112,7 @@ def commit_message(
         "Verdict": verdict,
         "Request": f"{request.source} {request.key}",
         "Run": run,
+        "Asked": request.digest,
     }
     if candidate.model_digest:
         trailers["Sampling"] = f"temperature {candidate.temperature:g}, seed {candidate.seed}"

@@ -48,6 +48,7 @@ def test_a_commit_says_area_and_change_and_carries_its_trailers() -> None:
         "Gitagent-Verdict": "passed",
         "Gitagent-Request": "text 1234abcd",
         "Gitagent-Run": "r1",
+        "Gitagent-Asked": asked("Sum is wrong").digest,
         "Gitagent-Sampling": "temperature 0, seed 0",
     }
 

@@ -206,14 +206,11 @@ def branch_of(text: str) -> str:
     return intake.branch_of(intake.request(text, source="text", base=""))
 
 
-def test_a_branch_that_is_there_already_and_one_that_is_checked_out(
+def test_a_branch_that_is_checked_out_is_not_started_anew(
     calc: Project, refused: Callable[..., tuple[str, str]], tmp_path: Path
 ) -> None:
     branch = branch_of("x is wrong")
     calc.git("branch", branch)
-    exists = f"branch {branch} already exists. Nothing was changed"
-    again = "add --again to start anew; the old commits are kept"
-    assert refused(calc, 3, "fix", "x is wrong") == (exists, again)
     linked = os.path.realpath(tmp_path / "linked")
     calc.git("worktree", "add", "--quiet", linked, branch)
     error, hint = refused(calc, 3, "fix", "x is wrong", "--again")

@@ -44,18 +44,15 @@ def test_a_dry_run_shows_diff_and_verdict_and_leaves_neither_branch_nor_pull_req
     assert calc.branches() == calc.refs("refs/gitagent/pulls/") == []
 
 
-def test_a_second_run_is_refused_and_again_starts_anew_in_the_same_pull_request(calc: Project) -> None:
+def test_a_second_run_finds_the_proof_and_again_starts_anew_in_the_same_pull_request(calc: Project) -> None:
     assert calc.gitagent("fix", "--test", RED).code == 0
     (branch,) = calc.branches()
     first = calc.git("rev-parse", branch)
     second = calc.gitagent("fix", "--test", RED, "--json")
     well_told(second)
-    assert second.code == 3 and second.event("run_failed")["exit_code"] == 3
-    short = branch.removeprefix("refs/heads/")
-    assert second.told == (
-        f"branch {short} already exists. Nothing was changed",
-        "add --again to start anew; the old commits are kept",
-    )
+    end = second.event("run_finished")
+    assert second.code == 0 and "is proven already for base" in str(end["reason"]) and end["tried"] == 0
+    assert "tests_started" not in {event["event"] for event in second.events}
     assert calc.git("rev-parse", branch) == first
     third = calc.gitagent("fix", "--test", RED, "--again", "--json")
     assert third.code == 0

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.running import RED, Project
 from tests.e2e.test_api import endpoint
 from tests.scripted_server import Answer, Asked, ScriptedServer
-from tests.surviving import Victim
+from tests.surviving import PUBLISHING, Victim
 
 Digest = Callable[[Path], str]
 ANSWER = "--- a/calc.py\n+++ b/calc.py\n@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a - b\n+    return a {} b\n"
@@ -49,3 +49,12 @@ def test_killed_at_any_moment_a_run_goes_on_to_the_same_end(calc: Project, tmp_p
     chance = random.Random(7)
     for _ in range(2):
         victim.dies_after(chance.uniform(0.2, 2.5))
+
+
+def test_killed_while_it_publishes_a_run_leaves_one_branch_and_one_pull_request_on_the_site(
+    calc: Project, tmp_path: Path, digest: Digest
+) -> None:
+    victim = Victim(calc, ("fix", "--test", RED, "--yes"), tmp_path, env={}, digest=digest, hosted=True)
+    for what, moment in PUBLISHING[1::2]:  # those in which the site did what was asked; the bench has them all
+        survival = victim.dies_publishing(what, moment)
+        assert survival.killed and survival.tested_twice == 0

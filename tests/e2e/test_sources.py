@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.running import CALC, RED, Done, Project
 
 Digest = Callable[[Path], str]
-TRAILERS = {"Task", "Worker", "Model", "Prompt", "Tokens", "Verdict", "Request", "Run", "Build"}
+TRAILERS = {"Task", "Worker", "Model", "Prompt", "Tokens", "Verdict", "Request", "Run", "Asked", "Build"}
 
 
 def proven(project: Project, done: Done) -> str:
