@@ -113,7 +113,7 @@ class Cutter:
         spans = outlines.outline(step.path, text)
         if step.symbol and (span := outlines.named(spans, step.symbol)) is not None:
             return [span.first_line, span.last_line]
-        last = text.count("\n") + 1
+        last = len(lines_of(text))
         if step.lines is not None and step.lines[0] > last:
             raise ModelError(
                 f"{step.path} has {last} lines; lines {step.lines[0]} to {step.lines[1]} are not there"

@@ -20,6 +20,7 @@ LEARN = (Message(role="user", content=""),)
 # What an instruction may take before the request becomes a note.
 LONG_REQUEST = 250
 MAP_TOKENS = 600
+MOST_NAMED = 12
 
 
 class LocalizerPlanner:
@@ -132,8 +133,13 @@ class ChatPlanner:
         asks: int = 3,
         enough: int = 620,
         repository_map: Map | None = None,
+        tight: bool = False,
     ) -> None:
-        """`repository_map` gives a map of the repository for a request, within so many of these tokens."""
+        """`repository_map` gives a map of the repository for a request, within so many of these tokens.
+
+        A `tight` planner's model is held to its schema token by token, and may name only files it was shown.
+        """
+        self._tight = tight
         self._map = repository_map
         self.name = name
         self._model = model
@@ -187,7 +193,7 @@ class ChatPlanner:
                 answer_tokens=answer_tokens,
                 temperature=0.0 if ask == 0 else 0.3,
                 seed=ask,
-                schema=planning.SCHEMA,
+                schema=planning.tight_schema(files[:MOST_NAMED]) if self._tight else planning.SCHEMA,
             )
             self._listener(ModelReplied(spending=reply.spending))
             spent.append(reply.spending)

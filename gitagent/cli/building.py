@@ -372,6 +372,7 @@ def _chat(model: Model, stream: Stream, config: Config, index: Index) -> Planner
         model,
         stream,
         worker_window=min(config.local.window, model.window) if config.local.model else None,
+        tight=config.run.mode != "api",
         repository_map=lambda request, budget, count: index.repository_map(
             request.base, request.text, budget_tokens=budget, count=count
         ),
