@@ -7,6 +7,9 @@ from gitagent.core import ledger
 from gitagent.events import CandidateProposed, CandidateTried, Event, ModelReplied
 from gitagent.records import Limits, Spending
 
+# Beyond this part of its time a search that has something to offer looks for nothing better.
+LATE = 0.7
+
 
 class OutOfBudget(Exception):
     """A hard limit was reached; what is proven so far stands."""
@@ -57,6 +60,11 @@ class Budget:
         ):
             if reached:
                 raise OutOfBudget(f"the limit {limit} was reached")
+
+    @property
+    def is_late(self) -> bool:
+        """Whether what is left of the time is better kept for what has been found."""
+        return self.seconds >= LATE * self.limits.minutes * 60
 
     def cap(self, seconds: float) -> float:
         """At most this many seconds, and no more than the run has left; at least one."""

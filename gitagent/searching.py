@@ -99,7 +99,8 @@ class Search:
     def templates(self, worker: Worker, plan: Plan, limit: int) -> Iterator[Candidate]:
         """Survivors among the worker's answers to all tasks: best answers tried first, small diffs at once.
 
-        A larger survivor waits a while for a smaller one.
+        A larger survivor waits a while for a smaller one. Once time gets short, what was found is better than more:
+        survivors that wait, or else the partial trials.
         """
         for task in plan.tasks:
             self._stream(TaskStarted(task=task.id, path=task.path, worker=worker.name, attempt=task.attempt))
@@ -119,6 +120,8 @@ class Search:
             if since >= ENCORE or len(waiting) >= SURVIVORS:
                 yield from self._harmless(waiting)
                 waiting, since = [], 0  # the tests refused them all: on with the search
+            if (self.partial or waiting) and self._budget.is_late:
+                break
         yield from self._harmless(waiting)
 
     def model(self, worker: Worker, plan: Plan) -> Iterator[Candidate]:

@@ -26,9 +26,10 @@ def searched(
     files: Mapping[str, str] = FILES,
     red: Sequence[TestResult] = (TestResult(id=RED, outcome="failed"),),
     refuses: Callable[[Candidate], str] = lambda candidate: "",
+    before_seconds: float = 0.0,
 ) -> Iterator[tuple[searching.Search, list[Event]]]:
     heard: list[Event] = []
-    budget = searching.Budget(Limits(attempts=2))
+    budget = searching.Budget(Limits(attempts=2), before_seconds=before_seconds)
     command = command_of(files)
     with workspace(files) as opened:
         search = searching.Search(
@@ -103,6 +104,17 @@ def test_red_tests_that_fail_in_ways_of_their_own_are_all_in_the_sieve() -> None
     told = [TestResult(id=f"t.py::t{n}", outcome="failed", message=kind) for n, kind in enumerate(kinds)]
     few = searching.telling(told)
     assert len(few) == 8 and {"t.py::t0", "t.py::t15", "t.py::t16"} <= set(few)
+
+
+def test_once_time_gets_short_a_partial_answer_ends_the_search_for_a_whole_one() -> None:
+    red = [TestResult(id=f"test_calc.py::test_{name}", outcome="failed") for name in ("two", "none")]
+    tried = []
+    for part in (0.0, 0.8):
+        with searched(red=red, before_seconds=part * 60 * Limits().minutes) as (search, heard):
+            answers = FakeWorker("templates", *map(of, ("0", "2", "3", "4")))
+            assert not list(search.templates(answers, PLAN, 100)) and search.partial
+        tried.append(sum(isinstance(event, CandidateTried) for event in heard))
+    assert tried == [4, 1]
 
 
 def test_a_model_is_told_which_tests_its_answer_breaks() -> None:
