@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="Runs of each contender and size.")
     parser.add_argument("--seed", type=int, default=1, help="Which mangled diffs to make, for diffs.")
     parser.add_argument("--peers", action="store_true", help="Install and measure other programs for the job too.")
+    parser.add_argument("--moments", type=int, default=200, help="Random moments to kill at, for kill.")
     options = parser.parse_args()
     wanted = options.parts or PARTS
     if unknown := set(wanted) - {*PARTS, *ON_DEMAND}:
@@ -70,7 +71,7 @@ def main() -> int:
     if "kill" in wanted:
         from bench import kill  # needs the tests
 
-        kill.main(["--seed", str(options.seed)])
+        kill.main(["--seed", str(options.seed), "--moments", str(options.moments)])
     if "secrets" in wanted:
         from bench import secrets  # needs the tests
 

@@ -13,7 +13,7 @@ from tests.e2e.running import CALC, RED, made
 from tests.e2e.test_api import endpoint
 from tests.e2e.test_kills import second_time_right
 from tests.scripted_server import ScriptedServer
-from tests.surviving import Survival, Victim
+from tests.surviving import PUBLISHING, Survival, Victim
 
 OURS = (
     "objects/",
@@ -57,6 +57,11 @@ def main(arguments: Sequence[str]) -> None:
                 count = options.moments // 2
                 ends = [victim.dies_after(chance.uniform(0.1, 1.1 * seconds), asked) for _ in range(count)]
                 _say(f"{name}, at {count} random moments", ends)
+        place = work / "hosted"
+        place.mkdir()
+        victim = Victim(project, (*command, "--yes"), place, env={}, digest=digest, hosted=True)
+        ends = [victim.dies_publishing(what, moment) for what, moment in PUBLISHING]
+        _say("on a GitHub, before and after it is pushed to and asked for the pull request", ends)
 
 
 def digest(root: Path) -> str:
@@ -72,7 +77,9 @@ def digest(root: Path) -> str:
 def _say(what: str, ends: Sequence[Survival]) -> None:
     killed = sum(end.killed for end in ends)
     twice = sum(end.paid_twice for end in ends)
+    tested = sum(end.tested_twice for end in ends)
     print(
-        f"{what}: {killed} of {len(ends)} killed, all came to the same end; {twice} model calls paid twice",
+        f"{what}: {killed} of {len(ends)} killed, all came to the same end; {twice} model calls and {tested} test runs "
+        "paid twice",
         flush=True,
     )

@@ -75,11 +75,11 @@ class Copy(Project):
         self.env = {**env, "KILLING_LOG": str(self.log)}
         self.site: DeadlySite | None = None
 
-    def host(self) -> None:
+    def host(self, kind: type[DeadlySite] = DeadlySite) -> None:
         """Make it the clone of a repository on a GitHub of its own."""
         bare = self.root.with_suffix(".git")
         self.git("clone", "--quiet", "--bare", ".", str(bare))
-        self.site = self.stack.enter_context(DeadlySite(str(bare)).listening())  # type: ignore[assignment]
+        self.site = self.stack.enter_context(kind(str(bare)).listening())  # type: ignore[assignment]
         assert self.site is not None
         self.git("remote", "add", "origin", f"{self.site.url}/ada/shop.git")
         self.env |= {"GITAGENT_FORGE_BASE_URL": self.site.url, "GITHUB_TOKEN": "t0ken"}
