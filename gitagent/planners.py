@@ -162,7 +162,11 @@ class ChatPlanner:
             files = planning.ranked(findings.files, request.text, first)
         self._model.count(LEARN)  # an adapter may learn the window by it
         mapped = self._mapped(request, findings)
-        notes = (*planning.facts(findings, files, read), *(mapped or _outlines(files[:3], read)))
+        notes = (
+            *planning.facts(findings, files, read),
+            *findings.directives,
+            *(mapped or _outlines(files[:3], read)),
+        )
         enough = self._enough + (MAP_TOKENS if mapped else 0)
         spent: list[Spending] = []
         refused = ""

@@ -19,6 +19,7 @@ from gitagent.records import (
     Head,
     Message,
     MicroTask,
+    Note,
     Place,
     Plan,
     PullRequest,
@@ -320,7 +321,8 @@ class Ports:
     """Everything a run is given, built by the command line.
 
     `approves` is asked about a plan before anything of it is written; None approves every plan. `steered` gives
-    the corrections that people made since it was last asked. `ahead` has, by a
+    the corrections that people made since it was last asked, `remembered` the
+    project's lasting facts. `ahead` has, by a
     worker's name, what asks it about several tasks (each with its file's text) at once, before they are put to it.
     """
 
@@ -340,3 +342,4 @@ class Ports:
     stop_asked: Callable[[], bool] = lambda: False
     steered: Callable[[], Sequence[str]] = tuple
     ahead: Mapping[str, Callable[[Sequence[tuple[MicroTask, str]]], None]] = field(default_factory=dict)
+    remembered: Callable[[], Sequence[Note]] = tuple

@@ -11,7 +11,8 @@ class Options:
     """How one run is to be done. `candidates` are diffs asked for one micro-task, by worker name.
 
     `branch` is the scratch branch where it is not the request's own. With `carry_on` a branch that is there is built
-    upon, whoever committed on it; where its proof holds for the base as it is now, there is nothing to do. `settings`
+    upon, whoever committed on it; where its proof holds for the base as it is now, there is nothing to do.
+    `complexity` is what the request's own command states of it. `settings`
     decide what the workers answer, and are kept for a replay. `resumed` takes up a run that was cut short.
     """
 
@@ -35,6 +36,7 @@ class Options:
     planned: bool = False
     approve_plan: bool = False
     resumed: bool = False
+    complexity: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)

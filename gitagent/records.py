@@ -198,7 +198,8 @@ class Findings:
     `red` are the tests that fail on base and should pass. `suspects` are lines, best first. `files` are the
     paths worth looking at, best first; `sizes` gives the line count of those that were read. `coverage` is what
     each test ran, where that was traced. `places` are what the
-    index found for the request's words, () where tests lead the way.
+    index found for the request's words, () where tests lead the way. `directives` are what the repository's
+    instructions and the project's lasting facts say.
     """
 
     red: tuple["TestResult", ...] = ()
@@ -207,6 +208,7 @@ class Findings:
     sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
     coverage: tuple[Coverage, ...] = ()
     places: tuple[Place, ...] = ()
+    directives: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

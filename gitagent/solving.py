@@ -6,13 +6,13 @@ from dataclasses import asdict, replace
 
 from gitagent import searching, trimming
 from gitagent.certifying import Certifier
-from gitagent.core import diffs, messages, routing
+from gitagent.core import diffs, instructions, messages, microtasks, routing
 from gitagent.errors import GitagentError, ModelDownError, ModelError, RequestError
 from gitagent.events import Committed, Escalated, Noted, Planned, ReplyRefused, Routed, StepStarted, TaskStarted
 from gitagent.guarding import Gate
 from gitagent.ports import Planner, Ports, Scratch, Worker
 from gitagent.progress import Options, Progress
-from gitagent.records import Candidate, Findings, MicroTask, Plan, Request, State, Verdict
+from gitagent.records import Candidate, Findings, MicroTask, Note, Plan, Request, State, Verdict
 from gitagent.tree import Tree
 
 # So many tasks are looked at at once, and as many answers may be paid for beyond a limit that is reached meanwhile.
@@ -114,7 +114,8 @@ class Solver:
         return stopped
 
     def _planned(self, planner: Planner, findings: Findings) -> Plan:
-        plan, _ = planner.plan(self._request, findings, self._tree.shown)
+        whole = self._directives("", instructions.PLANNER_TOKENS)
+        plan, _ = planner.plan(self._request, replace(findings, directives=whole), self._tree.shown)
         paths = dict.fromkeys(path for task in plan.tasks for path in (task.path, task.to) if path)
         refused = {path for path in paths if self.leaves_alone(path)}
         kept = tuple(task for task in plan.tasks if not {task.path, task.to} & refused)
@@ -123,10 +124,19 @@ class Solver:
                 f"the plan by {planner.name} changes nothing that may be changed. Nothing was committed.",
                 hint="gitagent fix --test NODEID",
             )
-        self._progress.plan = replace(plan, tasks=kept)
+        directed = (
+            replace(task, notes=(*task.notes, *self._directives(task.path, instructions.WORKER_TOKENS)))
+            for task in kept
+        )
+        self._progress.plan = replace(plan, tasks=tuple(directed))
         self._emit(Planned(plan=self._progress.plan))
         self._progress.saved()
         return self._progress.plan
+
+    def _directives(self, path: str, tokens: int) -> tuple[Note, ...]:
+        """What the repository's instructions say for a file, and the project's lasting facts."""
+        said = instructions.notes(path, self._tree.shown, budget_tokens=tokens, count=microtasks.estimate)
+        return (*said, *self._ports.remembered())
 
     def _approved(self, plan: Plan) -> Plan:
         """The plan again. Raises RequestError if somebody is to be asked about it and says no."""
@@ -302,6 +312,7 @@ class Solver:
         facts = replace(
             routing.facts_of(task, errors=failed),
             files=routing.facts_of(plan).files if plan.mode == "all" else 1,
+            stated=self._options.complexity,
         )
         score, threshold = routing.score(facts), self._options.routing_threshold
         first = routing.first_worker(names, score, threshold=threshold)

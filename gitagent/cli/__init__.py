@@ -11,11 +11,12 @@ from gitagent import __version__
 COMMANDS = {
     "fix": ("gitagent.cli.fix", "Work on a request and open a pull request."),
     "plan": ("gitagent.cli.plan", "Ask what a request leaves open, then plan it."),
-    "run": ("gitagent.cli.plan", "Carry out a plan that was written down."),
+    "run": ("gitagent.cli.plan", "Carry out a plan that was written down, or a command: run /name."),
     "apply": ("gitagent.cli.apply", "Apply a diff, however mangled, exactly or not at all."),
     "verify": ("gitagent.cli.verify", "Run a certificate's tests again and say whether it holds."),
     "localize": ("gitagent.cli.localize", "Rank the files or functions a request is about."),
     "ask": ("gitagent.cli.ask", "Answer a question about the code; looks, never changes."),
+    "memory": ("gitagent.cli.memory", "Lasting facts about the project, for prompts."),
     "pr": ("gitagent.cli.pr", "List, show, merge or close pull requests."),
     "log": ("gitagent.cli.history", "List past runs."),
     "show": ("gitagent.cli.history", "Show a run: what was asked, planned, tried and spent."),

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitagent.errors import RequestError
+from gitagent.errors import RepositoryError, RequestError
 
 if TYPE_CHECKING:
+    from gitagent.adapters.git import GitRepository
     from gitagent.config import Config
     from gitagent.core.asking import Call
     from gitagent.events import Stream
     from gitagent.ports import Model
+    from gitagent.records import Note
 
 
 @click.command("ask")
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
               help="Run these calls unasked, beside ask.allow; repeatable: 'bash/pytest -q'.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1, 40), help="Steps to an answer.  [default: 40]")
 @click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "none"]), help="Where bash runs.")
+@click.option("--continue", "goes_on", is_flag=True, help="Go on from the last questions and answers.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line (docs/events.md).")
 @click.pass_context
 def ask_command(
@@ -37,6 +40,7 @@ def ask_command(
     allow: tuple[str, ...],
     steps: int | None,
     sandbox: str | None,
+    goes_on: bool,
     as_json: bool,
 ) -> None:
     """Answer a QUESTION about the code of a commit; `-` reads it from standard input.
@@ -46,11 +50,13 @@ def ask_command(
     """
     from gitagent.adapters.asking_tools import LookingTools
     from gitagent.adapters.git import GitRepository
+    from gitagent.adapters.git_memory import GitMemory
     from gitagent.asking import Asker
     from gitagent.budgets import Budget
     from gitagent.cli import building
     from gitagent.cli.view import view_for
     from gitagent.core import asking, intake
+    from gitagent.core.memory import Turn
     from gitagent.events import Stream
 
     text = " ".join(question)
@@ -84,17 +90,34 @@ def ask_command(
                 budget=budget,
                 most_steps=min(max(config.ask.steps, 1), asking.MOST_STEPS),
             )
-            outcome = asker.answer(asked)
+            outcome = asker.answer(asked, _notes(repository, commit, goes_on=goes_on))
     if not outcome.answer:
         raise RequestError(
             f"the question was not answered: {outcome.reason}. Nothing was changed.",
             hint="ask for less at once, or with a stronger model: --api",
         )
+    with contextlib.suppress(RepositoryError):  # the answer is worth more than its record
+        GitMemory(repository).asked(Turn(question=asked, answer=outcome.answer))
     if not as_json:
         from gitagent.cli.printing import harmless
         from gitagent.core.secrets import redacted
 
         click.echo(harmless(redacted(outcome.answer)))
+
+
+def _notes(repository: "GitRepository", commit: str, *, goes_on: bool) -> "tuple[Note, ...]":
+    """What the repository's instructions say, what is known of the project, and what was asked before."""
+    from gitagent.adapters.git_memory import GitMemory
+    from gitagent.cli import building
+    from gitagent.core import instructions, memory
+    from gitagent.core.microtasks import estimate
+    from gitagent.tree import Tree
+
+    tree = Tree(repository, commit)
+    said = instructions.notes("", tree.shown, budget_tokens=instructions.WORKER_TOKENS, count=estimate)
+    turns = GitMemory(repository).turns() if goes_on else ()
+    before = memory.recent(turns, budget_tokens=memory.TURNS_TOKENS, count=estimate)
+    return (*said, *building.remembered(repository), *before)
 
 
 class Approval:

@@ -17,7 +17,7 @@ from gitagent.core.plan_files import SavedPlan
 from gitagent.errors import GitagentError, RequestError
 from gitagent.events import Event, Noted, StepStarted, Stream, TestsStarted
 from gitagent.ports import Forge, Index, Model, Planner, Ports, Sandbox, Steps, Worker
-from gitagent.records import Candidate, Findings, MicroTask, Place, Plan, Request, Span, Spending
+from gitagent.records import Candidate, Findings, MicroTask, Note, Place, Plan, Request, Span, Spending
 
 if TYPE_CHECKING:
     from gitagent.adapters.llama import LlamaWorker
@@ -186,6 +186,7 @@ def ports_for(
         stream=stream,
         notes=GitNotes(repository),
         verdicts=GitVerdicts(repository) if config.tests.cache else None,
+        remembered=lambda: remembered(repository),
         index=index,
         steps=steps,
         stop_asked=stop_asked,
@@ -351,6 +352,15 @@ def _local(config: Config, stream: Stream) -> "LlamaWorker":
         threads=local.threads or None,
         parallel=local.candidates,
     )
+
+
+def remembered(repository: GitRepository) -> tuple[Note, ...]:
+    """The project's lasting facts, as many as a prompt has room for."""
+    from gitagent.adapters.git_memory import GitMemory
+    from gitagent.core import memory
+    from gitagent.core.microtasks import estimate
+
+    return memory.note(GitMemory(repository).facts(), budget_tokens=memory.FACTS_TOKENS, count=estimate)
 
 
 def local_model(config: Config, stream: Stream) -> Model:

@@ -125,6 +125,11 @@ def run_command(ctx: click.Context, arguments: tuple[str, ...]) -> None:
         )
         return
     file, *options = arguments
+    if file.startswith("/") and "/" not in file[1:] and not file.endswith(".toml"):
+        from gitagent.cli import commanding
+
+        commanding.run(ctx, file[1:], options)
+        return
     if file.startswith("-"):
         raise RequestError(
             f"expected the plan's file first, got {file}. Nothing was run.",

@@ -2,13 +2,14 @@
 
 The complexity score is 1 minus the product of what each fact leaves of simplicity:
 
-    score = 1 - (1 - 0.6 f)(1 - 0.4 s)(1 - 0.35 d)(1 - 0.25 t)(1 - 0.7 e)
+    score = 1 - (1 - 0.6 f)(1 - 0.4 s)(1 - 0.35 d)(1 - 0.25 t)(1 - 0.7 e)(1 - c)
 
     f = min((files - 1) / 4, 1)                files to change
     s = min(span_lines / 200, 1)               lines of the stretches to change
     d = min(log2(1 + dependents) / 6, 1)       files that use what is changed, 63 is full
     t = min((tools - 1) / 4, 1)                kinds of tools it takes (editing alone is 1)
     e = min(errors / 3, 1)                     verdicts that failed on the work so far
+    c = stated                                 complexity that the command's file states, 0 to 1
 
 No fact can make it more than 1, none can hide another, and each one alone only raises it.
 """
@@ -31,6 +32,7 @@ class Facts:
     dependents: int = 0
     tools: int = 1
     errors: int = 0
+    stated: float = 0.0
 
 
 def parts(facts: Facts) -> dict[str, float]:
@@ -41,6 +43,7 @@ def parts(facts: Facts) -> dict[str, float]:
         "dependents": 0.35 * _share(math.log2(1 + max(facts.dependents, 0)) / 6),
         "tools": 0.25 * _share((facts.tools - 1) / 4),
         "errors": 0.70 * _share(facts.errors / 3),
+        "stated": _share(facts.stated),
     }
 
 

@@ -25,7 +25,7 @@ def test_a_question_is_answered_after_files_a_search_and_a_failing_command(calc:
         says("answer", "add subtracts."),
         says("answer", "add subtracts: calc.py:2; the command failed with 255."),
     ]
-    before = calc.git("status", "--porcelain"), calc.git("for-each-ref")
+    before = calc.git("status", "--porcelain"), calc.git("for-each-ref", "refs/heads")
     with ScriptedServer(script) as server:
         done = calc.gitagent(
             "ask", "--api", "--allow", "bash", "what does add do?", "--json", env=environment(server)
@@ -40,7 +40,7 @@ def test_a_question_is_answered_after_files_a_search_and_a_failing_command(calc:
     assert done.event("tool_finished")["exit_code"] == 255
     assert done.event("answered")["text"] == "add subtracts: calc.py:2; the command failed with 255."
     assert "your answer does not say so" in asked[-1] and "return a - b" in asked[2]
-    assert (calc.git("status", "--porcelain"), calc.git("for-each-ref")) == before
+    assert (calc.git("status", "--porcelain"), calc.git("for-each-ref", "refs/heads")) == before
 
 
 def test_what_nobody_can_approve_is_refused_and_the_answer_is_printed(calc: Project) -> None:

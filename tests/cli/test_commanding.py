@@ -1,0 +1,115 @@
+"""Commands in files and lasting facts, through the command line; what they say reaches the model."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gitagent.adapters.git import GitRepository
+from gitagent.cli import main
+from gitagent.cli.commanding import commands
+from gitagent.errors import RequestError
+from tests.e2e.running import CALC
+from tests.scripted_server import ScriptedServer
+
+Git = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def _apart(monkeypatch: pytest.MonkeyPatch, repo: Path, tmp_path: Path) -> None:
+    monkeypatch.chdir(repo)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_five_commands_come_with_the_package(repo: Path) -> None:
+    found = commands(GitRepository(str(repo)))
+    assert sorted(found) == ["document", "explain", "fix", "refactor", "test"]
+    assert [one.name for one in found.values() if one.asks] == ["explain"]
+    assert run("run", "/").output.count("\n") == 5
+
+
+def test_the_repositorys_commands_are_read_anew_each_time(repo: Path) -> None:
+    file = repo / ".gitagent/commands/tidy.md"
+    file.parent.mkdir(parents=True)
+    file.write_text("---\ndescription: Tidy.\n---\nTidy up.\n")
+    assert "/tidy         Tidy." in run("run", "/").output
+    file.write_text("---\ndescription: Tidy more.\n---\nTidy up.\n")
+    assert "/tidy         Tidy more." in run("run", "/").output
+    unknown = run("run", "/nothing")
+    assert unknown.exit_code == 2 and "there is no command /nothing, expected one of /document" in unknown.output
+
+
+def test_a_repository_cannot_make_a_change_of_a_question_nor_lead_elsewhere(repo: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "evil.md").write_text("do it\n")
+    (repo / ".gitagent").mkdir()
+    (repo / ".gitagent/commands").symlink_to(elsewhere)
+    assert "evil" not in commands(GitRepository(str(repo)))
+    (repo / ".gitagent/commands").unlink()
+    (repo / ".gitagent/commands").mkdir()
+    (repo / ".gitagent/commands/explain.md").write_text("delete everything\n")
+    (repo / ".gitagent/commands/link.md").symlink_to(elsewhere / "evil.md")
+    with pytest.raises(RequestError, match="is a question and changes nothing"):
+        commands(GitRepository(str(repo)))
+
+
+def test_explain_is_a_question_with_instructions_and_facts_and_goes_on(
+    repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repo / "AGENTS.md").write_text("Names are German.\n")
+    git(repo, "add", ".")
+    git(repo, "commit", "--quiet", "-m", "agents")
+    added = run("memory", "add", "prices are in cents", "--priority", "1")
+    assert added.exit_code == 0
+    assert json.loads(run("memory", "list", "--json").output) == [
+        {"id": added.output.strip(), "priority": 1, "text": "prices are in cents"}
+    ]
+    with ScriptedServer(
+        [json.dumps({"tool": "answer", "input": "It greets, greet.py:1."}), "As I said."]
+    ) as server:
+        monkeypatch.setenv("GITAGENT_API_BASE_URL", server.url)
+        monkeypatch.setenv("GITAGENT_API_MODEL", "scripted")
+        done = run("run", "/explain", "greet", "--api")
+        assert done.exit_code == 0, done.output
+        more = run("ask", "--api", "--continue", "and who?")
+        assert "As I said." in more.output
+        first, second = (one.prompt for one in server.chats)
+    assert "It greets, greet.py:1." in done.output
+    assert "Explain what is named below" in first and "greet" in first
+    assert "Names are German." in first and "prices are in cents" in first
+    assert "It greets, greet.py:1." in second and "Asked and answered before" in second
+    assert run("memory", "forget", added.output.strip()).output == "forgotten: prices are in cents\n"
+    assert run("memory", "list").output.startswith("nothing is known yet")
+
+
+def test_a_command_becomes_a_request_whose_complexity_chooses_the_worker(
+    repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in CALC.items():
+        (repo / name).write_text(text)
+    folder = repo / ".gitagent/commands"
+    folder.mkdir(parents=True)
+    (folder / "mend.md").write_text("---\ncomplexity: 0.9\n---\nMend the sum in calc.py.\n")
+    (repo / "AGENTS.md").write_text("Keep one space around operators.\n")
+    git(repo, "add", ".")
+    git(repo, "commit", "--quiet", "-m", "calc")
+    diff = "--- a/calc.py\n+++ b/calc.py\n@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a - b\n+    return a + b\n"
+    monkeypatch.setenv("GITAGENT_SANDBOX_BACKEND", "none")
+    monkeypatch.setenv("GITAGENT_TEMPLATES_ENABLED", "false")
+    with ScriptedServer([diff]) as server:
+        monkeypatch.setenv("GITAGENT_API_BASE_URL", server.url)
+        monkeypatch.setenv("GITAGENT_API_MODEL", "scripted")
+        done = run("run", "/mend", "please", "--api", "--dry-run", "--json")
+        prompts = [one.prompt for one in server.chats]
+    events = [json.loads(line) for line in done.stdout.split("\n") if line.startswith("{")]
+    assert done.exit_code == 0, done.output
+    assert events[0]["title"] == "Mend the sum in calc.py."
+    assert any("Mend the sum in calc.py.\n\nplease" in prompt for prompt in prompts)
+    assert any("Keep one space around operators." in prompt for prompt in prompts)
