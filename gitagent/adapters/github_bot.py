@@ -53,6 +53,26 @@ class GitHubBot(GitHubForge):
             return
         self._ask("POST", f"issues/{number}/comments", what, {"body": text})
 
+    def answers(self, number: int, key: str) -> tuple[str, ...] | None:
+        """What writers commented after our comment about `key`, in order; None if we made none."""
+        mark = f"{MARK} {key} -->"
+        comments = self._comments(number)
+        places = [
+            place
+            for place, each in enumerate(comments)
+            if str(each.get("body") or "").startswith(mark)
+            and ((each.get("user") or {}).get("type") == "Bot" or self._is_me(each))
+        ]
+        if not places:
+            return None
+        said = []
+        for each in comments[places[-1] + 1 :]:
+            body, user = str(each.get("body") or ""), each.get("user") or {}
+            ours = MARK in body or user.get("type") == "Bot"
+            if body.strip() and not ours and self.may_ask(str(user.get("login") or "")):
+                said.append(body)
+        return tuple(said)
+
     def has_asked_to_stop(self, number: int, since: str) -> str:
         """The login of a writer who commented `/gitagent stop` after this time (ISO 8601, UTC), "" if none."""
         for each in self._comments(number, since):

@@ -23,7 +23,8 @@ def forge_for(repository: "GitRepository", config: "Config") -> Forge:
     name, remote = config.forge.name, config.forge.remote
     if name == "local":
         return LocalForge(repository)
-    from gitagent.adapters.github import PUBLIC, GitHubForge, host_of, parse_remote, token_from
+    from gitagent.adapters.github import PUBLIC, host_of, parse_remote, token_from
+    from gitagent.adapters.github_bot import GitHubBot
 
     base_url = api_address(config.forge.base_url)
     host = host_of(base_url)
@@ -44,7 +45,7 @@ def forge_for(repository: "GitRepository", config: "Config") -> Forge:
             + "--forge local",
         )
     _, owner, repository_name = found
-    return GitHubForge(
+    return GitHubBot(
         repository, owner, repository_name, token=token_from(os.environ, host), base_url=base_url, remote=remote
     )
 

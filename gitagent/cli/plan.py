@@ -12,16 +12,17 @@ from gitagent.cli.printing import harmless, one_line
 from gitagent.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gitagent.core.questioning import Answered, Question
     from gitagent.events import Stream
-    from gitagent.ports import Index, Model
+    from gitagent.ports import Forge, Index, Model
     from gitagent.questions import Interviewer
     from gitagent.records import Plan, Request
 
 # Questions are open and nobody is there to answer them.
 EXIT_QUESTIONS = 10
+QUESTIONS = "questions"
 GO = frozenset(("go", "g", "go!", "go on", "start", "ok go"))
 
 
@@ -70,11 +71,15 @@ def plan_command(
     repository = GitRepository(repo)
     config = building.config_for(repository, {"run.mode": mode} if mode else {})
     start = repository.resolve(base or repository.head().oid)
-    if issue is not None:
-        words, asked_by = forges.forge_for(repository, config).issue(issue)
+    forge = forges.forge_for(repository, config) if issue is not None else None
+    said: tuple[str, ...] | None = ()
+    if issue is not None and forge is not None:
+        words, asked_by = forge.issue(issue)
         request = intake.request(words, source="issue", base=start, reference=str(issue), asked_by=asked_by)
     else:
         request = intake.request(" ".join(text), source="text", base=start)
+    if issue is not None and not yes and (said := _said_on(forge, issue)):
+        request = questioning.heard(request, [intake.clean(one) for one in said])
     stream = Stream(view.LiveView(sys.stderr, terminal=False))
     index = building.index_for(repository)
     tree = Tree(repository, start)
@@ -83,9 +88,19 @@ def plan_command(
     answered: list[Answered] = []
     if model is None:
         click.echo("no model is set up: nobody asks back, and the plan names places only", err=True)
-    else:
+    elif not said or yes:
         interviewer = _interviewer(model, stream, index, request)
-        if yes:
+        if issue is not None and not yes and forge is not None and forge.name != "local":
+            if said is None and (asks := interviewer.all(request)):
+                _post(forge, issue, asks)
+                said = ()
+            if said is not None:
+                click.echo(
+                    f"questions wait on issue {issue}; once they are answered: gitagent plan --issue {issue}",
+                    err=True,
+                )
+                ctx.exit(EXIT_QUESTIONS)
+        elif yes:
             answered = [questioning.Answered(question=one) for one in interviewer.all(request)]
         elif os.isatty(0):
             answered = _asked_back(interviewer, request)
@@ -195,6 +210,27 @@ def approval(*, yes: bool) -> "Callable[[Callable[[], None]], Callable[[Plan], b
         return approves
 
     return asking
+
+
+def _said_on(forge: "Forge | None", issue: int) -> tuple[str, ...] | None:
+    """What was answered to our questions on an issue, None if nothing was asked there."""
+    from gitagent.adapters.github_bot import GitHubBot
+
+    return forge.answers(issue, QUESTIONS) if isinstance(forge, GitHubBot) else ()
+
+
+def _post(forge: "Forge", issue: int, questions: "Sequence[Question]") -> None:
+    from gitagent.adapters.github_bot import GitHubBot
+    from gitagent.core.messages import code
+
+    lines = [
+        f"{number}. **{one_line(one.kind)}**: {code(one.text, limit=400)}"
+        + (f"\n   otherwise assumed: {code(one.assumed, limit=300)}" if one.assumed else "")
+        for number, one in enumerate(questions, 1)
+    ]
+    words = "Before this is planned, please say (in a comment, in any words):\n\n" + "\n".join(lines)
+    if isinstance(forge, GitHubBot):
+        forge.say(issue, QUESTIONS, words)
 
 
 def _interviewer(model: "Model", stream: "Stream", index: "Index", request: "Request") -> "Interviewer":

@@ -106,6 +106,12 @@ def told(request: Request, answered: Sequence[Answered]) -> Request:
     )
 
 
+def heard(request: Request, said: Sequence[str]) -> Request:
+    """The request with what was commented after the questions, each bounded."""
+    lines = [f"- {_line(one, 2000)}" for one in said[:20] if one.strip()]
+    return replace(request, text="\n".join([request.text.rstrip(), "", "Asked back, and answered:", *lines]))
+
+
 def assumed(answered: Sequence[Answered]) -> tuple[str, ...]:
     """What is taken for granted in place of an answer."""
     return tuple(one.question.assumed for one in answered if not one.answer and one.question.assumed)
