@@ -518,6 +518,23 @@ def test_commits_of_a_run_that_was_cut_short_are_taken_as_they_are_and_not_made_
     assert git(repo, "rev-parse", "gitagent/1-x") == second.oid
     other = again.commit({"two.txt": "other\n"}, message)  # what comes out otherwise takes the place of the rest
     assert git(repo, "rev-list", "main..gitagent/1-x").split() == [other.oid, first.oid]
+    assert git(repo, "rev-parse", "refs/gitagent/replaced/gitagent/1-x/1") == second.oid  # and is not lost
+
+
+def test_a_merge_that_was_made_is_taken_as_it_is_by_the_run_that_goes_on(repo: Path, git: Git) -> None:
+    repository, message = GitRepository(str(repo)), "Merge main\n\nGitagent-Run: r1\n"
+    branches = GitBranches(repository)
+    ours = branches.create("gitagent/1-x", "HEAD").commit({"one.txt": "1\n", "both.txt": "a\n"}, "one").oid
+    theirs = branches.create("gitagent/2-y", "HEAD").commit({"two.txt": "2\n", "both.txt": "b\n"}, "two").oid
+    tree, conflicts = repository.joined(ours, theirs)
+    assert conflicts == ("both.txt",)
+    assert git(repo, "show", f"{tree}:both.txt") == "b" and git(repo, "show", f"{tree}:one.txt") == "1"
+    joined = branches.resume("gitagent/1-x", ours, "r1").join(tree, theirs, message)
+    assert git(repo, "log", "-1", "--format=%P", "gitagent/1-x").split() == [ours, theirs]
+    again = branches.resume("gitagent/1-x", ours, "r1")
+    assert again.join(tree, theirs, message) == joined
+    assert repository.paths_of(ours) == {"one.txt", "both.txt"}
+    assert_sound(git, repo)
 
 
 def test_a_branch_with_commits_of_somebody_else_is_not_taken_up_again(repo: Path, git: Git) -> None:

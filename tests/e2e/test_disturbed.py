@@ -1,4 +1,4 @@
-"""In the middle of a run: a disk that fills, read-only objects, garbage collection, a site that loses an answer."""
+"""In the middle of a run: a full disk, read-only objects, garbage collection, an answer or an engine that is lost."""
 
 import shutil
 import subprocess
@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from gitagent.adapters.engines import engines
+from tests.adapters.sandboxing import IMAGE, docker_or_skip
 from tests.e2e.running import RED, Project
 from tests.e2e.test_api import endpoint
 from tests.e2e.test_kills import second_time_right
 from tests.e2e.test_trouble import small_disk
+from tests.engine_proxy import EngineProxy
 from tests.scripted_server import Answer, Asked, ScriptedServer
 from tests.surviving import Copy, DeadlySite
 
@@ -131,3 +134,34 @@ def test_a_site_that_answers_after_the_time_out_has_one_pull_request(calc: Proje
         done = hosted.gitagent("fix", "--test", RED, "--yes", env=hosted.env)
         assert done.code == 0, done.err
         assert hosted.site is not None and hosted.site.late == 0 and len(hosted.site.pulls) == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.docker
+def test_a_container_engine_that_goes_away_is_told_and_the_run_goes_on_once_it_is_back(
+    calc: Project, tmp_path: Path
+) -> None:
+    docker_or_skip()
+    import docker
+
+    from gitagent.adapters.docker_sandbox import LABEL
+
+    client = docker.from_env()
+    (real,) = [address for address in engines() if address.startswith("unix://")][:1] or pytest.skip("no socket")
+    with EngineProxy(tmp_path / "engine.sock", real).listening() as engine, Meanwhile(engine.die) as server:
+        contained = server.env | {"GITAGENT_SANDBOX_BACKEND": "docker", "GITAGENT_SANDBOX_IMAGE": IMAGE}
+        contained |= {"GITAGENT_SANDBOX_PYTHON": ""}
+        with calc.start("fix", "--test", RED, "--api", env=contained | {"DOCKER_HOST": engine.address}) as process:
+            _, err = process.communicate("", timeout=120)
+        try:
+            assert process.returncode == 6 and "Traceback" not in err, err
+            assert len([line for line in err.split("\n") if line.startswith("error: ")]) == 1
+            assert calc.branches() == [] and calc.refs("refs/gitagent/pulls/") == []
+            done = calc.gitagent("resume", env=contained)
+            assert done.code == 0, done.err
+        finally:
+            # What an engine that died would have taken with it.
+            for container in client.containers.list(all=True):
+                if container.labels.get(LABEL) == str(process.pid):
+                    container.remove(force=True)
+            client.close()
+    assert len(calc.branches()) == 1 and calc.refs("refs/gitagent/pulls/") == ["refs/gitagent/pulls/1"]
