@@ -27,7 +27,7 @@ _Key = frozenset[tuple[str, str | None]]
 _Edits = dict[str, candidates_of.Edit]
 
 _BATCH_BYTES = 8 * 1024**2
-_BATCH_SECONDS = (2.0, 6.0, 30.0)
+_BATCH_SECONDS = (2.0, 6.0, 12.0)
 _FIRST_BATCH, _GROWTH = 16, 8
 # How many candidates share a warm fork.
 TOGETHER = 64

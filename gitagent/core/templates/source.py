@@ -95,6 +95,7 @@ class Source:
         self._own_attributes: dict[ast.ClassDef | None, Counter[str]] = {}
         self._insides: dict[ast.AST, list[ast.AST]] = {}
         self.conditions: dict[ast.AST, list[tuple[str, frozenset[str]]]] = {}
+        self._names: dict[ast.AST, tuple[tuple[str, ...], frozenset[str]]] = {}
         self._stands_alone: dict[tuple[int, int], bool] = {}
         # By an attribute that some object turned out not to have: those that objects of its type do have.
         self.lacking: dict[str, list[str]] = {}
@@ -154,6 +155,14 @@ class Source:
             if plain or (text.startswith("(") and isinstance(node, (ast.Tuple, ast.GeneratorExp)))
             else f"({text})"
         )
+
+    def names(self, node: ast.AST) -> tuple[tuple[str, ...], frozenset[str]]:
+        """The plain names a piece of code mentions, each once, and those of them it reads."""
+        if node not in self._names:
+            names = [inner for inner in ast.walk(node) if isinstance(inner, ast.Name)]
+            loads = frozenset(name.id for name in names if isinstance(name.ctx, ast.Load))
+            self._names[node] = tuple(dict.fromkeys(name.id for name in names)), loads
+        return self._names[node]
 
     def one_line(self, node: ast.AST) -> str | None:
         """A node's text if it stands on one line and is short enough to be borrowed."""

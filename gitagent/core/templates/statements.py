@@ -3,8 +3,9 @@
 import ast
 import builtins
 import re
+from bisect import insort
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 
 from gitagent.core.templates.source import Edit, Function, Site, Source, alike
 
@@ -137,14 +138,13 @@ def borrowed(src: Source, site: Site) -> Iterator[Edit]:
         ):
             continue
         text = src.one_line(other)
-        loads = {n.id for n in ast.walk(other) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        loads = src.names(other)[1]
         if text and loads & near and all(name in scope or name in src.imported for name in loads & _lower(loads)):
             pool[text] = max(pool.get(text, 0.0), 0.8 if _inside(src, other, site.function) else 0.5)
     for text, weight in _renamed(src, site, pool):
         pool.setdefault(text, weight)
     own = src.one_line(node) or ""
-    ranked = sorted(pool, key=lambda text: (-pool[text] - 0.5 * alike(own, text), text))[:_MOST]
-    for rank, text in enumerate(ranked):
+    for rank, text in enumerate(_nearest(own, pool)):
         worth = 1.0 / (1.0 + 0.06 * rank)
         if not isinstance(node, ast.Pass):
             yield from src.before(node, [text], 0.6 * worth)
@@ -152,6 +152,18 @@ def borrowed(src: Source, site: Site) -> Iterator[Edit]:
             yield src.replace(node, text, (0.9 if isinstance(node, ast.Pass) else 0.5) * worth)
         if not isinstance(node, (ast.Return, ast.Raise, ast.Continue, ast.Break, ast.Pass)):
             yield from src.after(node, [text], 0.4 * worth)
+
+
+def _nearest(own: str, pool: Mapping[str, float]) -> list[str]:
+    """The best of these texts by weight and likeness, the closest look kept for those whose lengths allow it."""
+    most = {text: pool[text] + min(len(own), len(text)) / (len(own) + len(text)) for text in pool}
+    best: list[tuple[float, str]] = []
+    for text in sorted(pool, key=lambda text: -most[text]):
+        if len(best) >= _MOST and most[text] < -best[-1][0]:
+            break
+        insort(best, (-pool[text] - 0.5 * alike(own, text), text))
+        del best[_MOST:]
+    return [text for _, text in best]
 
 
 def _renamed(src: Source, site: Site, pool: dict[str, float]) -> Iterator[tuple[str, float]]:
@@ -166,7 +178,7 @@ def _renamed(src: Source, site: Site, pool: dict[str, float]) -> Iterator[tuple[
         text = src.one_line(other)
         if not text or len(found) > _MOST_RENAMED:
             continue
-        names = [name for name in dict.fromkeys(_names_in(other)) if name not in {"self", "cls"}]
+        names = [name for name in src.names(other)[0] if name not in {"self", "cls"}]
         strange = [n for n in names if n not in scope and n not in src.imported and n not in _BUILTINS]
         here = _inside(src, other, site.function)
         if len(strange) > 1 or not (here or strange):
@@ -179,11 +191,7 @@ def _renamed(src: Source, site: Site, pool: dict[str, float]) -> Iterator[tuple[
     yield from ((text, weight) for text, weight in found.items() if text not in pool)
 
 
-def _names_in(node: ast.AST) -> Iterator[str]:
-    return (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
-
-
-def _lower(names: set[str]) -> set[str]:
+def _lower(names: Set[str]) -> Set[str]:
     return names - _BUILTINS
 
 
