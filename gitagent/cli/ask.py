@@ -54,7 +54,7 @@ def ask_command(
     from gitagent.asking import Asker
     from gitagent.budgets import Budget
     from gitagent.cli import building
-    from gitagent.cli.view import view_for
+    from gitagent.cli.view import JsonLines, LiveView
     from gitagent.core import asking, intake
     from gitagent.core.memory import Turn
     from gitagent.events import Stream
@@ -73,7 +73,8 @@ def ask_command(
     head = repository.head()
     commit = repository.resolve(rev or head.oid)
     asked = intake.request(text, source="text", base=commit).text
-    reader = view_for(as_json=as_json)
+    # Lines alone: a moving one would write over the question whether a call may run.
+    reader = JsonLines(sys.stdout) if as_json else LiveView(sys.stderr, terminal=False)
     stream = Stream(reader)
     budget = Budget(config.limits())
     stream.add(budget.heard)

@@ -1,6 +1,10 @@
 """`gitagent ask` as its users call it: a process of its own, a scripted endpoint behind a real socket."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
@@ -75,3 +79,21 @@ def test_a_repository_cannot_allow_itself_more(making: Making) -> None:
     project = making({"a.py": "", ".gitagent.toml": '[ask]\nallow = "bash"\n'})
     done = project.gitagent("ask", "why?")
     assert done.code == 2 and "ask.allow = 'bash' is not a repository's to say" in done.told[0]
+
+
+def test_a_call_is_shown_and_run_when_the_user_says_so(calc: Project) -> None:
+    master, slave = pty.openpty()
+    script: list[Answer | str] = [says("bash", "echo 1"), says("bash", "exit 4"), says("answer", "failed")]
+    with ScriptedServer(script) as server:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gitagent", "ask", "--api", "run it"],
+            cwd=calc.root, env=calc.environment(environment(server)), stdin=slave, stderr=slave, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        os.close(slave)
+        os.write(master, b"n\na\n")
+        out, _ = process.communicate(timeout=60)
+    shown = os.read(master, 65536).decode()
+    os.close(master)
+    assert process.returncode == 0 and out == b"failed\n"
+    assert "bash: echo 1" in shown and "(a)lways this tool" in shown
+    assert "did not approve" in server.chats[1].prompt and "exit code 4" in server.chats[2].prompt
