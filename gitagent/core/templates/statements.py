@@ -364,9 +364,10 @@ def defaults(src: Source, site: Site) -> Iterator[Edit]:
                 fresh = "".join(indent + line + src.newline for line in lines)
                 yield Edit(start, at, "None" + src.text[end:at] + fresh, 1.0)
         usual = ["None", "True", "False", "0", "1", '""', "()", "-1"]
-        for other in dict.fromkeys([*_given_elsewhere(src, argument.arg), *usual, *list(src.strings)[:20]]):
+        elsewhere = _given_elsewhere(src, argument.arg)
+        for other in dict.fromkeys([*elsewhere, *usual, *list(src.strings)[:20]]):
             if other != own:
-                yield src.replace(default, other, 0.9 if other not in usual and other not in src.strings else 0.4)
+                yield src.replace(default, other, 0.9 if other in elsewhere and other not in usual else 0.4)
     required = plain[: len(plain) - len(arguments.defaults)]
     if required and required[-1].arg not in {"self", "cls"}:
         end = src.span(required[-1])[1]
