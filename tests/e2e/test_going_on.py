@@ -110,3 +110,16 @@ def test_a_branch_that_came_to_no_proof_is_built_upon(calc: Project) -> None:
     assert calc.git("rev-parse", f"{branch}^") == theirs and calc.refs("refs/gitagent/pulls/") == [
         "refs/gitagent/pulls/1"
     ]
+
+
+def test_what_was_fetched_of_the_branch_is_built_upon_too(fixed: tuple[Project, str]) -> None:
+    calc, branch = fixed
+    place = calc.root.parent / "fetched"
+    calc.git("worktree", "add", "--quiet", "--detach", str(place), branch)
+    theirs = Project(place, calc.root.parent / "temporary-fetched").commit({"calc.py": FIXED + "# mine\n"}, "mine")
+    calc.git("worktree", "remove", str(place))
+    calc.git("update-ref", branch.replace("refs/heads/", "refs/remotes/origin/"), theirs)
+    assert calc.gitagent("fix", "--test", RED).code == 0
+    assert calc.git("rev-parse", branch) == theirs and calc.refs("refs/gitagent/pulls/") == [
+        "refs/gitagent/pulls/1"
+    ]
