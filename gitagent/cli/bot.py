@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gitagent.records import PullRequest, Request
 
 RUNS = ("fix", "retry", "revise")
-PROGRESS = "progress"
+PROGRESS, QUESTIONS = "progress", "questions"
 _MOST_PAYLOAD = 32 * 2**20
 
 _COMMON = [
@@ -60,7 +60,7 @@ def begin_command(label: str, event_path: str, event_name: str, slug: str, api_u
     trigger, decision = _decided(forge, event_name, event_path, label)
     _output({"decision": decision.kind, "number": str(decision.number), "reason": decision.reason})
     click.echo(f"{decision.kind}: {decision.reason}", err=True)
-    if decision.kind in RUNS and decision.number:
+    if decision.kind in (*RUNS, "plan") and decision.number:
         forge.say(decision.number, PROGRESS, _checklist(trigger, decision, done=1))
     elif decision.kind == "stop" and decision.number:
         forge.say(
@@ -86,12 +86,15 @@ def propose_command(
     target.mkdir(parents=True, exist_ok=True)
     forge = _forge(repo, slug, api_url)
     trigger, decision = _decided(forge, event_name, event_path, label)
-    if decision.kind not in RUNS:
+    if decision.kind not in (*RUNS, "plan"):
         proposals.write(target, proposals.Proposal(run="", state="nothing", reason=decision.reason))
         return
     repository = GitRepository(repo)
     try:
-        proposal = _proposed(repository, forge, trigger, decision, target)
+        if decision.kind == "plan":
+            proposal = _questions(repository, trigger, decision)
+        else:
+            proposal = _proposed(repository, forge, trigger, decision, target)
     except GitagentError as error:
         # The publishing job tells it where it was asked; the log has it too.
         proposals.write(target, proposals.Proposal(run="", state="failed", reason=str(error)))
@@ -135,6 +138,13 @@ def publish_command(
         return
     if decision.kind == "explain":
         _explain(forge, repository, decision)
+        return
+    if decision.kind == "plan":
+        asked = proposals.read(Path(directory))
+        _tell(forge, trigger, decision, _plain(asked.reason))
+        if asked.state == QUESTIONS:
+            forge.say(decision.number, QUESTIONS, asked.body)
+        _output({"state": asked.state})
         return
     if decision.kind not in RUNS:
         click.echo(f"nothing to publish: {decision.reason}", err=True)
@@ -187,6 +197,11 @@ def _decided(forge: "GitHubBot", name: str, path: str, label: str) -> tuple[Trig
     if name == "workflow_dispatch" and trigger.number:
         words, author = forge.issue(trigger.number)
         trigger = replace(trigger, text=words, author=author)
+    if decision.kind == "answer":
+        said = forge.answers(trigger.number, QUESTIONS)
+        if not said:
+            return trigger, Decision(kind="nothing", reason="no question is open", number=trigger.number)
+        decision = replace(decision, kind="fix", reason="its questions are answered", words="\n\n".join(said))
     if trigger.review:
         lines = forge.review_comments(trigger.number, trigger.review)
         decision = replace(decision, words=f"{decision.words}\n\n{lines}".strip())
@@ -225,6 +240,24 @@ def _asked(trigger: Trigger, decision: Decision, base: str) -> "Request":
 
 
 # -- proposing -----------------------------------------------------------------------------------------------
+
+
+def _questions(repository: "GitRepository", trigger: Trigger, decision: Decision) -> "Proposal":
+    """What a model would like to know before it plans; nothing is run."""
+    from gitagent.cli import building, plan, view
+    from gitagent.events import Stream
+    from gitagent.proposals import Proposal
+
+    config = building.config_for(repository, {})
+    stream = Stream(view.view_for(as_json=False))
+    model = building.planning_model(config, stream)
+    if model is None:
+        return Proposal(run="", state="nothing", reason="no model is set up, so nobody can ask back")
+    request = _asked(trigger, decision, repository.head().oid)
+    found = plan.asking(model, stream, building.index_for(repository), request).all(request)
+    if not found:
+        return Proposal(run="", state="nothing", reason="nothing is unclear; /gitagent fix begins")
+    return Proposal(run="", state=QUESTIONS, reason="there are questions", body=plan.comment_of(found))
 
 
 def _proposed(

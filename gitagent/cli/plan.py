@@ -89,7 +89,7 @@ def plan_command(
     if model is None:
         click.echo("no model is set up: nobody asks back, and the plan names places only", err=True)
     elif not said or yes:
-        interviewer = _interviewer(model, stream, index, request)
+        interviewer = asking(model, stream, index, request)
         if issue is not None and not yes and forge is not None and forge.name != "local":
             if said is None and (asks := interviewer.all(request)):
                 _post(forge, issue, asks)
@@ -221,6 +221,13 @@ def _said_on(forge: "Forge | None", issue: int) -> tuple[str, ...] | None:
 
 def _post(forge: "Forge", issue: int, questions: "Sequence[Question]") -> None:
     from gitagent.adapters.github_bot import GitHubBot
+
+    if isinstance(forge, GitHubBot):
+        forge.say(issue, QUESTIONS, comment_of(questions))
+
+
+def comment_of(questions: "Sequence[Question]") -> str:
+    """The questions as one comment."""
     from gitagent.core.messages import code
 
     lines = [
@@ -228,12 +235,10 @@ def _post(forge: "Forge", issue: int, questions: "Sequence[Question]") -> None:
         + (f"\n   otherwise assumed: {code(one.assumed, limit=300)}" if one.assumed else "")
         for number, one in enumerate(questions, 1)
     ]
-    words = "Before this is planned, please say (in a comment, in any words):\n\n" + "\n".join(lines)
-    if isinstance(forge, GitHubBot):
-        forge.say(issue, QUESTIONS, words)
+    return "Before this is planned, please say (in a comment, in any words):\n\n" + "\n".join(lines)
 
 
-def _interviewer(model: "Model", stream: "Stream", index: "Index", request: "Request") -> "Interviewer":
+def asking(model: "Model", stream: "Stream", index: "Index", request: "Request") -> "Interviewer":
     from gitagent.questions import Interviewer
     from gitagent.records import Message, Note
 

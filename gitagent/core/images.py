@@ -373,7 +373,7 @@ def _npm(image: str, paths: Collection[str], read: Callable[[str], bytes | None]
         files[lock], command = data, "ci"
     lines = (
         f"RUN npm {command} --no-audit --no-fund --include=dev && mkdir -p node_modules && "
-        f"ln -s {_PLACE}/node_modules /node_modules && rm -rf /root/.npm\n"
+        f"ln -s {_PLACE}/node_modules /node_modules && npm cache clean --force\n"
     )
     why = f"the dependencies in {lock if command == 'ci' else 'package.json'}"
     return _fetched(image, files, lines, why)
