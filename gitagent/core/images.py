@@ -383,7 +383,7 @@ def _cargo(image: str, paths: Collection[str], read: Callable[[str], bytes | Non
     files = _named(paths, ("Cargo.toml", "Cargo.lock"), read)
     # Cargo wants to see something to build in each package before it fetches what that needs.
     stubs = "find . -name Cargo.toml -execdir sh -c 'mkdir -p src && touch src/lib.rs && touch src/main.rs' \\;"
-    lines = f'RUN {stubs} && cargo fetch && chmod -R a+rX "${{CARGO_HOME:-/root/.cargo}}"\n'
+    lines = f'RUN {stubs} && cargo fetch && chmod -R a+rX "${{CARGO_HOME:-$HOME/.cargo}}"\n'
     return _fetched(
         image, files, lines, f"the dependencies in {'Cargo.lock' if 'Cargo.lock' in files else 'Cargo.toml'}"
     )
