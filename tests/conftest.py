@@ -2,11 +2,16 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+# A shell that starts a job in the background has it ignore Ctrl-C, and what the tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Whatever the machine or a hook says about git stays outside the tests.
 for _name in [name for name in os.environ if name.startswith("GIT_")]:
