@@ -52,7 +52,7 @@ def unpacked(package: Package, directory: Path) -> Path:
         wanted = f"{package.name}=={package.version}"
         subprocess.run([*command, str(CACHE), wanted], check=True, capture_output=True, timeout=300)
     with tarfile.open(archive) as tar:
-        # Pythons before 3.11.4 have no filters; the archive is held to its digest.
+        # Pythons before 3.11.4 have no filters.
         tar.extractall(directory, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     (root,) = directory.iterdir()
     for path in ("tox.ini", "setup.cfg", ".coveragerc", *package.left_out):

@@ -60,7 +60,7 @@ def archive(package: str, version: str, cache: Path) -> Path:
 def unpacked(package: str, version: str, cache: Path, directory: Path) -> Path:
     """The release's source tree below `directory`."""
     with tarfile.open(archive(package, version, cache)) as tar:
-        # Pythons before 3.11.4 have no filters; the archive is held to its digest.
+        # Pythons before 3.11.4 have no filters.
         tar.extractall(directory, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     (root,) = directory.iterdir()
     return root
