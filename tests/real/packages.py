@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +58,10 @@ def archive(package: str, version: str, cache: Path) -> Path:
 
 def unpacked(package: str, version: str, cache: Path, directory: Path) -> Path:
     """The release's source tree below `directory`."""
-    with tarfile.open(archive(package, version, cache)) as tar:
-        # Pythons before 3.11.4 have no filters.
-        tar.extractall(directory, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+    # The program and not the module: Pythons before 3.11.4 would keep the owners that an archive names.
+    subprocess.run(
+        ["tar", "--no-same-owner", "-xzf", str(archive(package, version, cache)), "-C", str(directory)], check=True
+    )
     (root,) = directory.iterdir()
     return root
 
