@@ -50,6 +50,7 @@ def unpacked(package: Package, directory: Path) -> Path:
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d"]
         wanted = f"{package.name}=={package.version}"
         subprocess.run([*command, str(CACHE), wanted], check=True, capture_output=True, timeout=300)
+    directory.mkdir(parents=True, exist_ok=True)
     # The program and not the module: Pythons before 3.11.4 would keep the owners that an archive names.
     subprocess.run(["tar", "--no-same-owner", "-xzf", str(archive), "-C", str(directory)], check=True)
     (root,) = directory.iterdir()

@@ -58,6 +58,7 @@ def archive(package: str, version: str, cache: Path) -> Path:
 
 def unpacked(package: str, version: str, cache: Path, directory: Path) -> Path:
     """The release's source tree below `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
     # The program and not the module: Pythons before 3.11.4 would keep the owners that an archive names.
     subprocess.run(
         ["tar", "--no-same-owner", "-xzf", str(archive(package, version, cache)), "-C", str(directory)], check=True
