@@ -266,7 +266,7 @@ class Store:
             self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
+        except BaseException:  # whatever ended it, half of a transaction is not written
             with contextlib.suppress(sqlite3.Error):
                 self._database.execute("ROLLBACK")
             raise
