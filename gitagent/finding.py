@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gitagent import proving, remembering, searching
+from gitagent import proving, remembering
 from gitagent.certifying import Certifier
 from gitagent.core import localizing
 from gitagent.errors import RequestError
@@ -59,7 +59,7 @@ def findings(
                 steps.keep("trace", *asked, answer=remembering.coverage_to(coverage))
         else:
             coverage = remembering.coverage_of(known)
-        coverage = searching.about(coverage, [result.id for result in red])
+        coverage = localizing.about(coverage, [result.id for result in red])
     of_tests = dict.fromkeys(result.id.split("::")[0] for result in red)
     tests = {path: text for path in of_tests if (text := tree.on_base(path)) is not None}
     # A test may start what it tests as a script, which no coverage sees: its own words lead there.
@@ -69,9 +69,9 @@ def findings(
         said = (result.message[:SAID_CHARACTERS] for result in red[:3])
         found = index.places(request.base, "\n\n".join([*words, *said]))
         places = tuple(place for place in found if tree.is_source(place.path))
-    spoken = [place.path for place in places] or searching.files_by_words("\n".join(words), tree.entries)
+    spoken = [place.path for place in places] or localizing.files_by_words("\n".join(words), tree.entries)
     named = [path for path in spoken if tree.is_source(path)]
-    files = [path for path in searching.files_by_coverage(coverage, named) if tree.is_source(path)]
+    files = [path for path in localizing.files_by_coverage(coverage, named) if tree.is_source(path)]
     texts = {path: text for path in files[:READ_FILES] if (text := tree.on_base(path)) is not None}
     ran = {path for one in coverage for path in one.lines}
     for path in [path for path in texts if tree.refusal(path)]:
@@ -90,7 +90,7 @@ def by_words(request: Request, tree: Tree, index: Index | None) -> Findings:
     """What the request's words alone lead to, nothing run."""
     found = index.places(request.base, request.text) if index is not None else ()
     places = tuple(place for place in found if tree.is_source(place.path))
-    named = [place.path for place in places] or searching.files_by_words(request.text, tree.entries)
+    named = [place.path for place in places] or localizing.files_by_words(request.text, tree.entries)
     files = tuple(path for path in named if tree.is_source(path))
     sizes = {path: text.count("\n") for path in files[:READ_FILES] if (text := tree.on_base(path)) is not None}
     return Findings(files=files, sizes=sizes, places=places)

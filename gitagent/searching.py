@@ -1,18 +1,16 @@
 """Candidates from a worker on one side, tests on the other, a budget over both."""
 
-import graphlib
 import hashlib
 import heapq
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from gitagent import proving
 from gitagent.budgets import Budget as Budget
 from gitagent.budgets import OutOfBudget as OutOfBudget
-from gitagent.core import hostility, impact, microtasks, routing, syntax
+from gitagent.core import hostility, impact, microtasks, routing, syntax, turns
 from gitagent.core.testing import is_test_path
 from gitagent.errors import DiffError, ModelError
 from gitagent.events import (
@@ -28,13 +26,11 @@ from gitagent.ports import Steps, Worker, Workspace
 from gitagent.records import (
     Candidate,
     Coverage,
-    Findings,
     MicroTask,
     Plan,
     State,
     TestCommand,
     TestResult,
-    Verdict,
 )
 
 # How many more candidates are tried after the first survivor, in search of a smaller one.
@@ -49,7 +45,6 @@ MANY_RED, FEW_RED = 12, 8
 # Survivors are tried on so many of the passing tests they touch before they are tried on all tests.
 IMPACTED_TESTS = 50
 MODEL_TASKS = 4
-TOLD_CHARACTERS = 1_500
 
 
 class Search:
@@ -129,17 +124,17 @@ class Search:
         for task in map(self._corrected, plan.tasks[:MODEL_TASKS]):
             told = ""
             for number in range(self._budget.limits.attempts):
-                asked = _again(task, told, number) if told else task
+                asked = turns.again(task, told, number) if told else task
                 for trial in self._answers(worker, asked, self._wanted.get(worker.name, 1)):
                     if isinstance(trial, str):
                         told = trial
                     elif trial.state == "passed" and (broken := self.breaks(trial.candidate)):
-                        told = _short(f"the tests it must turn green pass, but it breaks others: {broken}")
+                        told = turns.short(f"the tests it must turn green pass, but it breaks others: {broken}")
                     elif trial.state == "passed":
                         yield trial.candidate
                         told = "the tests it must turn green pass, but others that passed before now fail"
                     else:
-                        told = _short(f"the change applies, but the tests still fail: {trial.reason}")
+                        told = turns.short(f"the change applies, but the tests still fail: {trial.reason}")
 
     def best(self, task: MicroTask, workers: Sequence[Worker], first: str = "") -> tuple[Candidate | None, str]:
         """The answer that turns most red tests green, with its verdict in words, or None with the reason.
@@ -155,7 +150,7 @@ class Search:
         down, done = set[str](), set[str]()
         error: ModelError | None = None
         while current is not None:
-            asked = _again(task, told, len(answers)) if told else task
+            asked = turns.again(task, told, len(answers)) if told else task
             try:
                 chosen, said = self._best_answer(by_name[current], asked)
                 told = said or told or "no answer could be tried"  # the same answer again is not tried
@@ -201,7 +196,7 @@ class Search:
         whole = self.whole(trial)
         if whole.state != "passed":
             passed = f"only {len(whole.passed)} of {len(self._red)} red tests pass"
-            reason = _short(f"{passed}: {whole.reason}", 300)
+            reason = turns.short(f"{passed}: {whole.reason}", 300)
             task, worker = trial.candidate.task, trial.candidate.worker
             self._stream(ReplyRefused(task=task, worker=worker, reason=reason))
         return whole.state == "passed"
@@ -223,7 +218,9 @@ class Search:
         for survivor in sorted(survivors, key=_rank):
             if broken := self.breaks(survivor):
                 reason = f"turns the red tests green, but breaks others: {broken}"
-                self._stream(ReplyRefused(task=survivor.task, worker=survivor.worker, reason=_short(reason, 300)))
+                self._stream(
+                    ReplyRefused(task=survivor.task, worker=survivor.worker, reason=turns.short(reason, 300))
+                )
             else:
                 yield survivor
 
@@ -315,7 +312,7 @@ class Search:
             return
         for trial in self._tried(self._proposed(candidates, limit, numbers), batch=batch, red=red):
             number = numbers[id(trial.candidate)]
-            self._stream(CandidateTried(number=number, state=trial.state, reason=_short(trial.reason, 300)))
+            self._stream(CandidateTried(number=number, state=trial.state, reason=turns.short(trial.reason, 300)))
             yield trial
         if self._end is not None:
             raise self._end
@@ -416,57 +413,6 @@ class Search:
         return refusal
 
 
-def _again(task: MicroTask, told: str, number: int) -> MicroTask:
-    """The task for the `number`-th attempt (from 0), each with an attempt of its own, so that each is asked anew."""
-    return replace(task.retried_after(told), attempt=task.attempt + max(number, 1))
-
-
-def in_order(tasks: Sequence[MicroTask]) -> Iterator[MicroTask]:
-    """Each task after what it depends on; of the ready ones, the lowest priority number first."""
-    by_id = {task.id: task for task in tasks}
-    order = {task.id: (task.priority, position) for position, task in enumerate(tasks)}
-    sorter = graphlib.TopologicalSorter(
-        {task.id: [need for need in task.depends_on if need in by_id] for task in tasks}
-    )
-    sorter.prepare()
-    ready: list[tuple[tuple[int, int], str]] = []
-    while sorter.is_active():
-        for one in sorter.get_ready():
-            heapq.heappush(ready, (order[one], one))
-        _, name = heapq.heappop(ready)
-        yield by_id[name]
-        sorter.done(name)
-
-
-def refreshed(task: MicroTask, text: str | None) -> MicroTask:
-    """The task on its file's newest text: its excerpt found again, else the whole file."""
-    if text is None or not task.excerpt:
-        return task if text is None else replace(task, first_line=1, excerpt=text)
-    if text.count(task.excerpt) == 1:
-        return replace(task, first_line=text.count("\n", 0, text.index(task.excerpt)) + 1)
-    return replace(task, first_line=1, excerpt=text)
-
-
-def failures(verdict: Verdict) -> str:
-    """What a failed verdict tells the next attempt, in a few lines."""
-    wrong = set(verdict.fail_to_fail) | set(verdict.pass_to_fail)
-    told = [f"{result.id}\n{result.message}" for result in verdict.tip.results if result.id in wrong]
-    return _short("the tests still fail: " + ("\n".join(told) or verdict.reason))
-
-
-def named(tasks: Sequence[MicroTask], told: str) -> tuple[MicroTask, ...]:
-    """The tasks whose file a failure names, all of them if it names none."""
-    return tuple(task for task in tasks if task.path in told) or tuple(tasks)
-
-
-def is_pointed(findings: Findings) -> bool:
-    """Whether the evidence points at one or two files firmly enough to ask a model about them at once."""
-    if not findings.suspects or findings.suspects[0].score < 0.5:
-        return False
-    top = findings.suspects[0].score
-    return len({suspect.path for suspect in findings.suspects if suspect.score > 0.9 * top}) <= 2
-
-
 def telling(red: Sequence[TestResult]) -> tuple[str, ...]:
     """Of many red tests a few that fail in ways of their own, the quickest of each kind; of few all, in order."""
     if len(red) <= MANY_RED:
@@ -494,46 +440,6 @@ def steps(trials: Sequence[proving.Trial]) -> Iterator[proving.Trial]:
             yield trial
 
 
-def about(coverage: Sequence[Coverage], red: Collection[str]) -> tuple[Coverage, ...]:
-    """The coverage without tests that fail too, but are not the ones to be mended: they tell of other bugs."""
-    kept = tuple(
-        one for one in coverage if not one.test or one.outcome not in ("failed", "error") or one.test in red
-    )
-    return kept if any(one.test in red for one in kept) else tuple(coverage)
-
-
-def files_by_coverage(coverage: Sequence[Coverage], named: Sequence[str]) -> tuple[str, ...]:
-    """Files worth reading, best first: those named outright, then those red tests run and few green ones do.
-
-    `named` are paths the request's words lead to, best first. What is only imported comes last.
-    """
-    red: Counter[str] = Counter()
-    green: Counter[str] = Counter()
-    imported: dict[str, None] = {}
-    for one in coverage:
-        if not one.test:
-            imported.update(dict.fromkeys(one.lines))
-        elif one.outcome == "passed":
-            green.update(list(one.lines))
-        else:
-            red.update({path: len(lines) for path, lines in one.lines.items()})
-    place = {path: position for position, path in enumerate(named)}
-    run = sorted(red, key=lambda path: (green[path], place.get(path, len(place)), -red[path], path))
-    return tuple(dict.fromkeys([*named[:3], *run, *named, *imported]))
-
-
-def files_by_words(text: str, paths: Collection[str]) -> tuple[str, ...]:
-    """Paths that share words with a request, best first; a path written out in full is best of all."""
-    words = set(re.findall(r"[a-z0-9]{3,}", text.lower()))
-    scored = []
-    for path in paths:
-        parts = set(re.findall(r"[a-z0-9]{3,}", path.lower()))
-        shared = len(words & parts) / (1 + len(parts)) + 10 * (path in text)
-        if shared:
-            scored.append((-shared, path))
-    return tuple(path for _, path in sorted(scored))
-
-
 def _rank(candidate: Candidate) -> tuple[int, float, int]:
     """Smallest first, then the likeliest in its worker's eyes, then what moves the fewest lines."""
     return _size(candidate), -candidate.score, impact.moved_lines(candidate.diff.text)
@@ -546,7 +452,3 @@ def _digest(candidate: Candidate) -> str:
 
 def _size(candidate: Candidate) -> int:
     return candidate.diff.added + candidate.diff.removed
-
-
-def _short(text: str, most: int = TOLD_CHARACTERS) -> str:
-    return text if len(text) <= most else f"{text[: most // 3]}\n[…]\n{text[-(most * 2 // 3) :]}"

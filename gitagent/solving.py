@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 from gitagent import searching, trimming
 from gitagent.certifying import Certifier
-from gitagent.core import diffs, instructions, messages, microtasks, routing
+from gitagent.core import diffs, instructions, messages, microtasks, routing, turns
 from gitagent.errors import GitagentError, ModelDownError, ModelError, RequestError
 from gitagent.events import Committed, Escalated, Noted, Planned, ReplyRefused, Routed, StepStarted, TaskStarted
 from gitagent.guarding import Gate
@@ -91,7 +91,7 @@ class Solver:
                 if self._any(plan, self._search.templates(worker, plan, limit)):
                     return None
                 self._budget.check()
-            asked = models if not chats or searching.is_pointed(findings) else models[:-1]
+            asked = models if not chats or turns.is_pointed(findings) else models[:-1]
             for worker in asked:
                 try:
                     if self._any(plan, self._search.model(worker, plan)):
@@ -228,7 +228,7 @@ class Solver:
 
     def _all(self, plan: Plan, workers: list[Worker]) -> bool:
         """Commit every task of the plan in dependency order, then ask the whole suite; mend what it names."""
-        tasks: list[MicroTask] = list(searching.in_order(plan.tasks))
+        tasks: list[MicroTask] = list(turns.in_order(plan.tasks))
         for attempt in range(1, self._options.limits.attempts + 1):
             changed = self._in_turn(tasks, workers, plan)
             if not self._progress.changes:
@@ -238,12 +238,12 @@ class Solver:
             self._progress.verdict = self._certifier.certify(self._scratch, self._tree.changed, self._progress.red)
             if self._progress.verdict.state != "failed" or attempt == self._options.limits.attempts:
                 return True
-            told = searching.failures(self._progress.verdict)
-            named = {task.id for task in searching.named(plan.tasks, told)} | self._progress.unfinished.keys()
+            told = turns.failures(self._progress.verdict)
+            named = {task.id for task in turns.named(plan.tasks, told)} | self._progress.unfinished.keys()
             self._blame(named)
             tasks = [
                 replace(task.retried_after(told), attempt=attempt + 1)
-                for task in searching.in_order(plan.tasks)
+                for task in turns.in_order(plan.tasks)
                 if task.id in named
             ]
         return True
@@ -290,7 +290,7 @@ class Solver:
             ids.add(task.id)
             first = self._firsts[task.id] = self._first(workers, task, plan)
             text = self._tree.text(task.path)
-            now = self._told(searching.refreshed(task, text))
+            now = self._told(turns.refreshed(task, text))
             asked.setdefault(first, []).append((now, text or ""))
         self._budget.check()
         for name, questions in asked.items():
@@ -347,7 +347,7 @@ class Solver:
         if task.action in ("delete", "rename"):
             return self._take_away(task)
         first = self._firsts.pop(task.id, "") or self._first(workers, task, plan)
-        task_now = searching.refreshed(task, self._tree.text(task.path))
+        task_now = turns.refreshed(task, self._tree.text(task.path))
         chosen, trial = self._search.best(task_now, workers, first)
         if chosen is None:
             if not any(candidate.task == task.id for _, candidate in self._progress.changes):

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gitagent import proving
-from gitagent.core import diffs, intake, reproducing, testing
+from gitagent.core import diffs, intake, localizing, reproducing, testing
 from gitagent.errors import DiffError, ModelError
 from gitagent.events import Noted, ReplyRefused, StepStarted, TaskStarted
 from gitagent.guarding import Gate
 from gitagent.ports import Ports, Worker
 from gitagent.records import Candidate, MicroTask, Note, Request, SandboxLimits, TestCommand
-from gitagent.searching import Budget, files_by_words
+from gitagent.searching import Budget
 from gitagent.tree import Tree
 from gitagent.workspaces import Workspaces
 
@@ -63,7 +63,9 @@ class TestFirst:
 
     def _task(self) -> MicroTask:
         text = self._request.text
-        sources = [path for path in files_by_words(text, self._tree.entries) if self._tree.is_source(path)]
+        sources = [
+            path for path in localizing.files_by_words(text, self._tree.entries) if self._tree.is_source(path)
+        ]
         notes = [
             Note(title=path, text=shown[:_SHOWN_CHARACTERS], priority=at + 1)
             for at, path in enumerate(sources[:_SHOWN_FILES])

@@ -1,12 +1,10 @@
 """Candidates, tests and a budget over both, with workers and workspaces in memory."""
 
 import contextlib
-import string
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitagent import searching
@@ -16,16 +14,12 @@ from gitagent.errors import DiffError, ModelError
 from gitagent.events import CandidateProposed, CandidateTried, Event, ModelReplied, Noted, Stream
 from gitagent.records import (
     Candidate,
-    Findings,
     Limits,
     MicroTask,
     Plan,
     Spending,
-    Suspect,
     TestCommand,
     TestResult,
-    TestRun,
-    Verdict,
 )
 from tests.fakes import FakeWorker, FakeWorkspace
 
@@ -201,89 +195,3 @@ def test_no_time_left_is_a_limit_too_and_caps_what_is_still_begun() -> None:
 
 
 # -- plain functions -------------------------------------------------------------------------------------
-
-
-@st.composite
-def acyclic(draw: st.DrawFn) -> tuple[MicroTask, ...]:
-    count = draw(st.integers(1, 8))
-    tasks = []
-    for number in range(count):
-        needs = draw(st.sets(st.integers(0, number - 1), max_size=3)) if number else set()
-        priority = draw(st.integers(1, 9))
-        tasks.append(
-            replace(TASK, id=f"t{number}", depends_on=tuple(f"t{need}" for need in needs), priority=priority)
-        )
-    return tuple(draw(st.permutations(tasks)))
-
-
-@given(acyclic())
-@settings(max_examples=60)
-def test_tasks_come_after_what_they_need_and_else_by_priority(tasks: tuple[MicroTask, ...]) -> None:
-    ordered = list(searching.in_order(tasks))
-    assert sorted(task.id for task in ordered) == sorted(task.id for task in tasks)
-    done: set[str] = set()
-    for place, task in enumerate(ordered):
-        assert done.issuperset(task.depends_on)
-        ready = [other for other in ordered[place:] if done.issuperset(other.depends_on)]
-        assert task.priority == min(other.priority for other in ready)
-        done.add(task.id)
-
-
-def test_a_task_that_needs_one_that_was_left_out_is_done_all_the_same() -> None:
-    assert next(searching.in_order([replace(TASK, depends_on=("gone",))])).id == "t1"
-
-
-@given(st.text(string.ascii_letters + "\n", max_size=40))
-def test_a_refreshed_task_shows_lines_that_are_there(before: str) -> None:
-    task = replace(TASK, excerpt="two\nthree\n", first_line=2)
-    text = before + "\n" + BASE
-    fresh = searching.refreshed(task, text)
-    lines = text.split("\n")
-    assert "\n".join(lines[fresh.first_line - 1 :]).startswith(fresh.excerpt)
-
-
-def test_a_task_whose_lines_are_gone_gets_its_whole_file_and_a_new_file_stays_new() -> None:
-    assert searching.refreshed(TASK, "other\n").excerpt == "other\n"
-    new = replace(TASK, excerpt="")
-    assert searching.refreshed(new, None) == new
-    assert searching.refreshed(new, "made since\n").excerpt == "made since\n"
-
-
-def failed(*messages: tuple[str, str]) -> Verdict:
-    results = tuple(TestResult(id=name, outcome="failed", message=said) for name, said in messages)
-    run = TestRun(tree="t", sandbox="s", argv=(), state="failed", results=results, exit_code=1, seconds=0)
-    return Verdict(
-        state="failed", reason="2 failed", base=run, tip=run, fail_to_fail=tuple(n for n, _ in messages)
-    )
-
-
-def test_a_failed_verdict_tells_tests_and_messages_and_names_the_tasks_to_redo() -> None:
-    told = searching.failures(failed(("test_a", "a.txt:3: wrong")))
-    assert told == "the tests still fail: test_a\na.txt:3: wrong"
-    other = replace(TASK, id="t2", path="b.txt")
-    assert searching.named((TASK, other), told) == (TASK,)
-    assert searching.named((TASK, other), "nothing known") == (TASK, other)
-    assert len(searching.failures(failed(("test_a", "x" * 9000)))) < 2000
-
-
-@pytest.mark.parametrize(
-    ("suspects", "pointed"),
-    [
-        ((), False),
-        ((("a", 0.9), ("b", 0.2)), True),
-        ((("a", 0.9), ("b", 0.89), ("c", 0.88)), False),
-        ((("a", 0.4),), False),
-    ],
-)
-def test_evidence_is_pointed_if_it_is_firm_and_names_one_or_two_files(
-    suspects: Sequence[tuple[str, float]], pointed: bool
-) -> None:
-    found = tuple(Suspect(path=path, line=1, score=score, reason="") for path, score in suspects)
-    assert searching.is_pointed(Findings(suspects=found)) == pointed
-
-
-def test_files_are_found_by_the_words_of_a_request() -> None:
-    paths = ["shop/cart.py", "shop/prices.py", "README.md"]
-    assert searching.files_by_words("the cart in shop is wrong", paths)[0] == "shop/cart.py"
-    assert searching.files_by_words("see README.md", paths)[0] == "README.md"
-    assert searching.files_by_words("zzz", paths) == ()

@@ -9,12 +9,14 @@ import click
 
 # Everything a terminal obeys, but tab and newline: titles and diffs are strangers' text.
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# A line that begins so is a command to GitHub's runner.
+_COMMANDS = re.compile(r"^::", re.MULTILINE)
 
 
 def harmless(text: str) -> str:
-    """The text without what would move the cursor, change colours or turn the writing direction."""
-    shown = text.encode("utf-8", "backslashreplace").decode()
-    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], shown)
+    """The text without what would move the cursor, change colours, turn the writing direction or command a CI log."""
+    shown = text.replace("\r\n", "\n").encode("utf-8", "backslashreplace").decode()
+    return _COMMANDS.sub(" ::", _OBEYED.sub(lambda found: ascii(found[0])[1:-1], shown))
 
 
 def one_line(text: str, width: int = 0) -> str:

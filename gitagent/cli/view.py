@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from gitagent.cli.printing import harmless
 from gitagent.core import ledger
 from gitagent.core.secrets import redacted, redacted_in
 from gitagent.events import (
@@ -80,7 +81,7 @@ class LiveView:
         for mark, text in self._lines(event):
             self._print(mark, text)
         if isinstance(event, CandidateProposed):
-            self._status_line(f"{self._doing}: candidate {event.number}, {printable(event.pattern)}")
+            self._status_line(f"{self._doing}: candidate {event.number}, {harmless(event.pattern)}")
         elif isinstance(event, (StepStarted, TestsStarted, TaskStarted)):
             self._status_line(self._doing)
 
@@ -189,10 +190,10 @@ class LiveView:
         if self._status is not None:
             from rich.markup import escape
 
-            self._status.update(escape(printable(text)[:160]))
+            self._status.update(escape(harmless(text)[:160]))
 
     def _print(self, mark: str, text: str) -> None:
-        text = redacted(printable(text))
+        text = redacted(harmless(text))
         if self._console is None:
             self._out.write(f"{mark:1} {text}\n" if mark else f"{text}\n")
             self._out.flush()
@@ -225,14 +226,6 @@ class OnceStarted:
                 self._reader(one)
         else:
             self._waiting.append(event)
-
-
-def printable(text: str) -> str:
-    """A stranger's text with nothing in it that could steer a terminal or a CI log."""
-    text = text.replace("\r\n", "\n")
-    shown = "".join(c if c in "\n\t" or (c.isprintable()) else "�" for c in text)
-    # A line that begins with `::` is a command to GitHub's runner.
-    return "\n".join(f" {line}" if line.startswith("::") else line for line in shown.split("\n"))
 
 
 def view_for(*, as_json: bool, out: TextIO | None = None, explains: bool = False) -> JsonLines | LiveView:

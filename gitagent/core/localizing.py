@@ -335,3 +335,43 @@ def _add_quiet_lines(
             if bound is not None and scores.get((path, bound), 0.0) < score * 0.4:
                 scores[path, bound] = score * 0.4
                 reasons[path, bound] = f"binds {name}, which a suspect uses"
+
+
+def about(coverage: Sequence[Coverage], red: Collection[str]) -> tuple[Coverage, ...]:
+    """The coverage without tests that fail too, but are not the ones to be mended: they tell of other bugs."""
+    kept = tuple(
+        one for one in coverage if not one.test or one.outcome not in ("failed", "error") or one.test in red
+    )
+    return kept if any(one.test in red for one in kept) else tuple(coverage)
+
+
+def files_by_coverage(coverage: Sequence[Coverage], named: Sequence[str]) -> tuple[str, ...]:
+    """Files worth reading, best first: those named outright, then those red tests run and few green ones do.
+
+    `named` are paths the request's words lead to, best first. What is only imported comes last.
+    """
+    red: Counter[str] = Counter()
+    green: Counter[str] = Counter()
+    imported: dict[str, None] = {}
+    for one in coverage:
+        if not one.test:
+            imported.update(dict.fromkeys(one.lines))
+        elif one.outcome == "passed":
+            green.update(list(one.lines))
+        else:
+            red.update({path: len(lines) for path, lines in one.lines.items()})
+    place = {path: position for position, path in enumerate(named)}
+    run = sorted(red, key=lambda path: (green[path], place.get(path, len(place)), -red[path], path))
+    return tuple(dict.fromkeys([*named[:3], *run, *named, *imported]))
+
+
+def files_by_words(text: str, paths: Collection[str]) -> tuple[str, ...]:
+    """Paths that share words with a request, best first; a path written out in full is best of all."""
+    words = set(re.findall(r"[a-z0-9]{3,}", text.lower()))
+    scored = []
+    for path in paths:
+        parts = set(re.findall(r"[a-z0-9]{3,}", path.lower()))
+        shared = len(words & parts) / (1 + len(parts)) + 10 * (path in text)
+        if shared:
+            scored.append((-shared, path))
+    return tuple(path for _, path in sorted(scored))

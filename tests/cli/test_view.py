@@ -117,7 +117,7 @@ def test_on_a_terminal_the_moving_line_takes_a_strangers_text_as_text() -> None:
 
 def test_nothing_a_stranger_wrote_steers_a_terminal_or_a_runner() -> None:
     shown = told(Noted(level="info", text="a\x1b[31mb\rc\u202ed\n::error::x"))
-    assert shown == "· a�[31mb�c�d\n ::error::x\n"
+    assert shown == "· a\\x1b[31mb\\rc\\u202ed\n ::error::x\n"
 
 
 def test_json_lines_are_objects_and_keep_bytes_that_are_no_text_readable() -> None:

@@ -3,7 +3,7 @@ from collections.abc import Iterable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitagent.core.localizing import frames, functions, rank
+from gitagent.core.localizing import files_by_words, frames, functions, rank
 from gitagent.records import Coverage, Suspect, TestResult
 
 SHOP = '''"""A shop."""
@@ -179,3 +179,10 @@ def test_lines_of_a_file_in_its_own_declared_encoding_are_ranked() -> None:
     coverage = [Coverage(test="t.py::t", outcome="failed", lines={"cafe.py": frozenset({6})})]
     red = [TestResult(id="t.py::t", outcome="failed")]
     assert rank(coverage, red, texts, "price is wrong")[0].line == 6
+
+
+def test_files_are_found_by_the_words_of_a_request() -> None:
+    paths = ["shop/cart.py", "shop/prices.py", "README.md"]
+    assert files_by_words("the cart in shop is wrong", paths)[0] == "shop/cart.py"
+    assert files_by_words("see README.md", paths)[0] == "README.md"
+    assert files_by_words("zzz", paths) == ()
