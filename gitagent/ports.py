@@ -26,6 +26,7 @@ from gitagent.records import (
     Reply,
     Request,
     SandboxLimits,
+    Span,
     Spending,
     TestRun,
 )
@@ -314,6 +315,12 @@ class Index(Protocol):
 
     def repository_map(self, commit: str, text: str, *, budget_tokens: int, count: Callable[[str], int]) -> str:
         """Paths and signatures for a planning prompt, those the text is about first, within so many tokens."""
+
+    def dependents(self, commit: str, spans: Sequence[Span]) -> tuple[int, ...]:
+        """For each stretch of a file how many other files use what it defines, tests apart.
+
+        A stretch with a name is about that function or class.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

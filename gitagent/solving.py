@@ -1,18 +1,18 @@
 """From what was found to commits: plans, tasks, the workers asked about them, and the answers the tests accept."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from gitagent import searching, trimming
 from gitagent.certifying import Certifier
-from gitagent.core import diffs, instructions, messages, microtasks, routing, turns
+from gitagent.choosing import Chooser
+from gitagent.core import diffs, instructions, messages, microtasks, turns
 from gitagent.errors import GitagentError, ModelDownError, ModelError, RequestError
-from gitagent.events import Committed, Escalated, Noted, Planned, ReplyRefused, Routed, StepStarted, TaskStarted
+from gitagent.events import Committed, Noted, Planned, ReplyRefused, StepStarted, TaskStarted
 from gitagent.guarding import Gate
 from gitagent.ports import Planner, Ports, Scratch, Worker
 from gitagent.progress import Options, Progress
-from gitagent.records import Candidate, Findings, MicroTask, Note, Plan, Request, State, Verdict
+from gitagent.records import Candidate, Findings, MicroTask, Note, Plan, Request, Verdict
 from gitagent.tree import Tree
 
 # So many tasks are looked at at once, and as many answers may be paid for beyond a limit that is reached meanwhile.
@@ -43,7 +43,7 @@ class Solver:
         self._budget, self._tree, self._scratch = budget, tree, scratch
         self._search, self._certifier, self._gate = search, certifier, gate
         self._emit = ports.stream
-        self._failed: Counter[tuple[str, str]] = Counter()  # verdicts, by task and worker
+        self._chooser = Chooser(options, ports.stream, base=request.base, index=ports.index)
 
     def solve(self, findings: Findings) -> GitagentError | None:
         """Cheapest workers first, up only when the tests say so; the error that stopped a model, if any."""
@@ -83,15 +83,17 @@ class Solver:
                 self._emit(Noted(level="info", text=str(error)))
         if plan is not None:
             self._approved(plan)
-            for task in plan.tasks[: searching.MODEL_TASKS] if self._ports.workers else ():
-                cheapest = self._ports.workers[0].name
-                self._explain(task, routing.facts_of(task), cheapest, "one edit may do: the cheapest begins")
+            alternatives = plan.tasks[: searching.MODEL_TASKS]
             limit = self._options.template_candidates if models else self._options.limits.candidates
             for worker in templates:
+                self._chooser.free(worker.name, alternatives, plan)
                 if self._any(plan, self._search.templates(worker, plan, limit)):
                     return None
                 self._budget.check()
             asked = models if not chats or turns.is_pointed(findings) else models[:-1]
+            names = [worker.name for worker in models]
+            begin = self._chooser.alternatives(names, alternatives, plan) if asked else ()
+            asked = [worker for worker in asked if worker.name in begin]
             for worker in asked:
                 try:
                     if self._any(plan, self._search.model(worker, plan)):
@@ -240,7 +242,7 @@ class Solver:
                 return True
             told = turns.failures(self._progress.verdict)
             named = {task.id for task in turns.named(plan.tasks, told)} | self._progress.unfinished.keys()
-            self._blame(named)
+            self._chooser.blame(named, [answer for _, answer in self._progress.changes])
             tasks = [
                 replace(task.retried_after(told), attempt=attempt + 1)
                 for task in turns.in_order(plan.tasks)
@@ -282,13 +284,14 @@ class Solver:
     def _ask_ahead(self, tasks: Sequence[MicroTask], workers: list[Worker], plan: Plan) -> None:
         """Ask about the next tasks side by side, as far as none of them touches another and their worker can."""
         paths, ids, asked = set[str](), set[str](), dict[str, list[tuple[MicroTask, str]]]()
+        names = [worker.name for worker in workers]
         for task in tasks:
             waits = {*task.depends_on} & (ids | self._progress.unfinished.keys())
             if task.action in ("delete", "rename") or waits or task.path in paths or len(ids) == MOST_AHEAD:
                 break
             paths.add(task.path)
             ids.add(task.id)
-            first = self._firsts[task.id] = self._first(workers, task, plan)
+            first = self._firsts[task.id] = self._chooser.first(names, task, plan)
             text = self._tree.text(task.path)
             now = self._told(turns.refreshed(task, text))
             asked.setdefault(first, []).append((now, text or ""))
@@ -297,56 +300,11 @@ class Solver:
             if name in self._ports.ahead:
                 self._ports.ahead[name](questions)
 
-    def _blame(self, tasks: set[str]) -> None:
-        """Hold a failed verdict against the workers whose answers to these tasks stand."""
-        newest = {candidate.task: candidate.worker for _, candidate in self._progress.changes}
-        self._failed.update((task, newest[task]) for task in tasks if task in newest)
-
-    def _first(self, workers: list[Worker], task: MicroTask, plan: Plan) -> str:
-        """The worker to begin with, which may be up the line: by complexity, or by failed verdicts.
-
-        docs/models.md has the formula.
-        """
-        names = [worker.name for worker in workers]
-        failed = sum(count for (about, _), count in self._failed.items() if about == task.id)
-        facts = replace(
-            routing.facts_of(task, errors=failed),
-            files=routing.facts_of(plan).files if plan.mode == "all" else 1,
-            stated=self._options.complexity,
-        )
-        score, threshold = routing.score(facts), self._options.routing_threshold
-        first = routing.first_worker(names, score, threshold=threshold)
-        reason = f"complexity {score:.2f} is under {threshold:g}: the cheapest begins"
-        if first != names[0]:
-            reason = f"complexity {score:.2f} of {threshold:g}"
-        while against := self._failed[task.id, first]:
-            verdicts: list[State] = ["failed"] * against
-            to = routing.next_worker(names, first, verdicts, patience=self._options.routing_patience)
-            if to is None or to == first:
-                break
-            first, reason = to, f"{against} verdict{'s' if against > 1 else ''} on answers of {first} failed"
-        self._explain(task, facts, first, reason)
-        if first != names[0]:
-            self._emit(Escalated(task=task.id, worker=names[0], to=first, reason=reason))
-        return first
-
-    def _explain(self, task: MicroTask, facts: routing.Facts, worker: str, reason: str) -> None:
-        self._emit(
-            Routed(
-                task=task.id,
-                score=round(routing.score(facts), 4),
-                threshold=self._options.routing_threshold,
-                facts={name: float(value) for name, value in asdict(facts).items()},
-                parts={name: round(part, 4) for name, part in routing.parts(facts).items()},
-                worker=worker,
-                reason=reason,
-            )
-        )
-
     def _commit_task(self, task: MicroTask, workers: list[Worker], plan: Plan) -> bool:
         if task.action in ("delete", "rename"):
             return self._take_away(task)
-        first = self._firsts.pop(task.id, "") or self._first(workers, task, plan)
+        names = [worker.name for worker in workers]
+        first = self._firsts.pop(task.id, "") or self._chooser.first(names, task, plan)
         task_now = turns.refreshed(task, self._tree.text(task.path))
         chosen, trial = self._search.best(task_now, workers, first)
         if chosen is None:

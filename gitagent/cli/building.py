@@ -238,6 +238,9 @@ class LaterIndex(Later[Index]):
     def repository_map(self, commit: str, text: str, *, budget_tokens: int, count: Callable[[str], int]) -> str:
         return self.made().repository_map(commit, text, budget_tokens=budget_tokens, count=count)
 
+    def dependents(self, commit: str, spans: Sequence[Span]) -> tuple[int, ...]:
+        return self.made().dependents(commit, spans)
+
 
 class _BesideTests:
     """Hears the first tests begin, and makes things on a thread of its own then."""

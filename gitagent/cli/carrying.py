@@ -30,12 +30,9 @@ PLAN = "plan.toml"
 def options_for(config: "Config", *, candidates: int | None, **more: Any) -> Options:
     """How a run is to be done: by the settings, and by what was said on the command line."""
     from gitagent.cli import building
-    from gitagent.cli.commanding import COMPLEXITY
 
     more.setdefault("carry_on", not more.get("again", False))
-    context = click.get_current_context(silent=True)
     return Options(
-        complexity=context.meta.get(COMPLEXITY, 0.0) if context else 0.0,
         limits=config.limits(),
         sandbox_limits=config.sandbox_limits(),
         test_command=config.tests.command,

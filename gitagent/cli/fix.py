@@ -103,6 +103,7 @@ def fix_command(
         )
     from gitagent.adapters.git import GitRepository
     from gitagent.cli import building, carrying, forges, running
+    from gitagent.cli.commanding import COMPLEXITY
     from gitagent.cli.plan import approval, read_plan
     from gitagent.core import intake, plan_files
 
@@ -163,6 +164,7 @@ def fix_command(
         "again": again,
         "planned": saved is not None,
         "approve_plan": approve_plan,
+        "complexity": ctx.meta.get(COMPLEXITY, 0.0),
     }
     carrying.carry_out(
         ctx,

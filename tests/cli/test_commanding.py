@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -12,7 +13,7 @@ from gitagent.cli import main
 from gitagent.cli.commanding import commands
 from gitagent.errors import RequestError
 from tests.e2e.running import CALC
-from tests.scripted_server import ScriptedServer
+from tests.scripted_server import Answer, Asked, ScriptedServer
 
 Git = Callable[..., str]
 
@@ -89,9 +90,9 @@ def test_explain_is_a_question_with_instructions_and_facts_and_goes_on(
     assert run("memory", "list").output.startswith("nothing is known yet")
 
 
-def test_a_command_becomes_a_request_whose_complexity_chooses_the_worker(
-    repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def mend(repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with a wrong sum and a command that states how complex it is to mend."""
     for name, text in CALC.items():
         (repo / name).write_text(text)
     folder = repo / ".gitagent/commands"
@@ -100,16 +101,51 @@ def test_a_command_becomes_a_request_whose_complexity_chooses_the_worker(
     (repo / "AGENTS.md").write_text("Keep one space around operators.\n")
     git(repo, "add", ".")
     git(repo, "commit", "--quiet", "-m", "calc")
-    diff = "--- a/calc.py\n+++ b/calc.py\n@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a - b\n+    return a + b\n"
     monkeypatch.setenv("GITAGENT_SANDBOX_BACKEND", "none")
     monkeypatch.setenv("GITAGENT_TEMPLATES_ENABLED", "false")
-    with ScriptedServer([diff]) as server:
+    monkeypatch.setenv("GITAGENT_API_MODEL", "scripted")
+    return repo
+
+
+def events_of(done: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.stdout.split("\n") if line.startswith("{")]
+
+
+DIFF = "--- a/calc.py\n+++ b/calc.py\n@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a - b\n+    return a + b\n"
+
+
+def test_a_command_becomes_a_request_whose_complexity_chooses_the_worker(
+    mend: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ScriptedServer([DIFF]) as server:
         monkeypatch.setenv("GITAGENT_API_BASE_URL", server.url)
-        monkeypatch.setenv("GITAGENT_API_MODEL", "scripted")
         done = run("run", "/mend", "please", "--api", "--dry-run", "--json")
         prompts = [one.prompt for one in server.chats]
-    events = [json.loads(line) for line in done.stdout.split("\n") if line.startswith("{")]
     assert done.exit_code == 0, done.output
-    assert events[0]["title"] == "Mend the sum in calc.py."
+    assert events_of(done)[0]["title"] == "Mend the sum in calc.py."
     assert any("Mend the sum in calc.py.\n\nplease" in prompt for prompt in prompts)
     assert any("Keep one space around operators." in prompt for prompt in prompts)
+
+
+def test_what_a_command_states_of_complexity_is_known_to_a_run_that_is_taken_up_again(
+    mend: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(one: Asked) -> Answer | str:
+        if "You plan a change" in one.prompt:
+            return json.dumps({"tasks": [{"path": "calc.py", "symbol": "add", "instruction": "Use +."}]})
+        asked.append(one.prompt)
+        return Answer(status=402, error="no credit is left") if len(asked) == 1 else DIFF
+
+    with ScriptedServer(answer) as server:
+        monkeypatch.setenv("GITAGENT_API_BASE_URL", server.url)
+        monkeypatch.setenv("GITAGENT_RUN_PLANNER", "model")
+        stopped = run("run", "/mend", "please", "--api", "--json")
+        assert stopped.exit_code == 4, stopped.output
+        done = run("resume", "--json")
+    assert done.exit_code == 0, done.output
+    for said in (stopped, done):
+        (routed,) = [event for event in events_of(said) if event["event"] == "routed"]
+        assert routed["facts"]["stated"] == 0.9 and routed["score"] >= 0.9
+        assert routed["facts"]["dependents"] == 0  # only its tests use it

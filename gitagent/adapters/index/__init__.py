@@ -11,7 +11,7 @@ from gitagent.adapters.git import GitRepository
 from gitagent.adapters.index import history, updating
 from gitagent.adapters.index.store import Damaged, Outline, Store
 from gitagent.core import testing
-from gitagent.core.retrieval import features, kinds, passages, weights
+from gitagent.core.retrieval import features, kinds, passages, users, weights
 from gitagent.core.retrieval.asking import Asked, asked
 from gitagent.core.retrieval.corpus import NUMBER, Corpus, wanted
 from gitagent.core.retrieval.mapping import repository_map
@@ -55,6 +55,13 @@ class CodeIndex:
     def repository_map(self, commit: str, text: str, *, budget_tokens: int, count: Callable[[str], int]) -> str:
         """The files of a commit with the signatures in them, those the text is about first, within a budget."""
         return self._again(lambda: self._map(commit, text, budget_tokens, count))
+
+    def dependents(self, commit: str, spans: Sequence[Span]) -> tuple[int, ...]:
+        """For each stretch how many other files use what it defines, tests apart; of 500 at most.
+
+        Of a stretch that defines nothing, the whole file counts: those are the files that import it.
+        """
+        return self._again(lambda: self._dependents(commit, spans))
 
     def evidence(self, commit: str, text: str) -> features.Evidence:
         """The evidence behind `places`, for whoever fits the weights."""
@@ -149,6 +156,26 @@ class CodeIndex:
             definitions = outline.definitions if outline else ()
             found[path] = passages.passages(text, definitions, about.terms, worths, about.names)
         return found
+
+    def _dependents(self, commit: str, spans: Sequence[Span]) -> tuple[int, ...]:
+        store, (corpus, _) = self._opened(), self._updated(commit)
+        tests = {number for path, number in corpus.numbers.items() if testing.is_test_path(path)}
+        counted = []
+        for span in spans:
+            own = corpus.numbers.get(span.path)
+            if own is None:
+                counted.append(0)
+                continue
+            outline = store.outlines([own]).get(own) or Outline()
+            names, modules = users.names_of(outline.definitions, span), users.modules_of(span.path)
+            held = replace(corpus, postings=store.postings(users.keys(names, modules)))
+            used = users.Used(names=frozenset(names), sole=users.sole(held, own, names), modules=modules)
+            written = users.candidates(held, own, names)
+            outlines = store.outlines([number for number in written if number not in tests])
+            counted.append(
+                sum(used.by(written[number], one.called, one.imports) for number, one in outlines.items())
+            )
+        return tuple(counted)
 
     def _looked(self, commit: str, text: str) -> "_Looked":
         about = asked(text)

@@ -8,6 +8,7 @@ import pytest
 from gitagent.adapters.git import GitRepository
 from gitagent.adapters.index import CodeIndex, updating
 from gitagent.adapters.index.store import NAME
+from gitagent.records import Span
 from tests.conftest import Git
 
 SHOP = {
@@ -185,4 +186,23 @@ def test_a_repository_without_git_history_to_read_still_has_words(shop: Path, gi
     git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{shop}", str(tmp_path / "shallow"))
     index = CodeIndex(GitRepository(str(tmp_path / "shallow")))
     assert paths(index, head(tmp_path / "shallow"), "discount")[0] == "shop/basket.py"
+    index.close()
+
+
+def test_the_files_that_use_a_stretch_are_counted_without_itself_and_without_tests(shop: Path, git: Git) -> None:
+    (shop / "shop/till.py").write_text("from shop import basket\n\n\ndef pay(one):\n    return one.total()\n")
+    (shop / "shop/report.py").write_text("def total(rows):\n    return len(rows)\n\n\nMOST = total([])\n")
+    (shop / "tests/test_prices.py").write_text("from shop.prices import price_of\n")
+    git(shop, "add", ".")
+    git(shop, "commit", "--quiet", "-m", "more")
+    index = CodeIndex(GitRepository(str(shop)))
+    spans = [
+        Span(path="shop/prices.py", name="price_of", first_line=1, last_line=3),
+        Span(path="shop/prices.py", name="", first_line=3, last_line=3),
+        Span(path="shop/basket.py", name="Basket.total", first_line=1, last_line=1),
+        Span(path="shop/basket.py", name="", first_line=1, last_line=2),
+        Span(path="shop/nowhere.py", name="", first_line=1, last_line=2),
+    ]
+    # basket calls price_of; till writes total and imports the basket; report has a total of its own.
+    assert index.dependents(head(shop), spans) == (1, 1, 1, 1, 0)
     index.close()
