@@ -1,6 +1,6 @@
 """What is known before planning: the red tests, the lines they make suspicious, the files worth reading."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gitagent import proving, remembering
 from gitagent.certifying import Certifier
@@ -47,23 +47,20 @@ def findings(
     """
     coverage: tuple[Coverage, ...] = ()
     if red:
-        # The whole suite tells lines apart best; where it is slow, or was not run, the red tests' files do.
-        whole = base_run.seconds < TRACED_SECONDS and not request.tests
-        traced = () if whole else tuple(dict.fromkeys(result.id.split("::")[0] for result in red))
-        seconds = min(certifier.timeout_seconds, 30 + 20 * base_run.seconds)
-        asked = (base_run.tree, base_run.sandbox, certifier.command.argv, traced)
+        tests = to_trace(base_run, red, request.tests)
+        seconds = trace_seconds(base_run, certifier.timeout_seconds)
+        asked = (base_run.tree, base_run.sandbox, certifier.command.argv, tests)
         known = steps.known("trace", *asked) if steps else None
         if known is None:
-            coverage = proving.trace(workspace, certifier.command, tests=traced, timeout_seconds=seconds)
+            coverage = proving.trace(workspace, certifier.command, tests=tests, timeout_seconds=seconds)
             if steps:
                 steps.keep("trace", *asked, answer=remembering.coverage_to(coverage))
         else:
             coverage = remembering.coverage_of(known)
         coverage = localizing.about(coverage, [result.id for result in red])
-    of_tests = dict.fromkeys(result.id.split("::")[0] for result in red)
-    tests = {path: text for path in of_tests if (text := tree.on_base(path)) is not None}
+    of_tests = test_files(tree, red)
     # A test may start what it tests as a script, which no coverage sees: its own words lead there.
-    words = [request.text, *(localizing.test_source(result.id, tests) for result in red)]
+    words = [request.text, *(localizing.test_source(result.id, of_tests) for result in red)]
     places: tuple[Place, ...] = ()
     if index is not None and not coverage:
         said = (result.message[:SAID_CHARACTERS] for result in red[:3])
@@ -79,11 +76,32 @@ def findings(
             leaves_alone(path)
         del texts[path]
     suspects = localizing.rank(
-        coverage, red, {**tests, **texts}, request.text, test_paths=lambda path: not tree.is_source(path)
+        coverage, red, {**of_tests, **texts}, request.text, test_paths=lambda path: not tree.is_source(path)
     )
     best = dict.fromkeys([suspect.path for suspect in suspects] + list(texts))
     sizes = {path: text.count("\n") for path, text in texts.items()}
     return Findings(red=red, suspects=suspects, files=tuple(best), sizes=sizes, places=places, coverage=coverage)
+
+
+def to_trace(run: TestRun, red: Sequence[TestResult], asked: Sequence[str]) -> tuple[str, ...]:
+    """What to run again for its coverage, () for the whole suite.
+
+    The whole suite tells lines apart best; where it is slow, or was not run, the red tests' files do.
+    """
+    if run.seconds < TRACED_SECONDS and not asked:
+        return ()
+    return tuple(dict.fromkeys(result.id.split("::")[0] for result in red))
+
+
+def trace_seconds(run: TestRun, timeout_seconds: float) -> float:
+    """How long tests that took so long by themselves may take when they are traced."""
+    return min(timeout_seconds, 30 + 20 * run.seconds)
+
+
+def test_files(tree: Tree, red: Sequence[TestResult]) -> dict[str, str]:
+    """The texts of the files that hold these tests, by path."""
+    paths = dict.fromkeys(result.id.split("::")[0] for result in red)
+    return {path: text for path in paths if (text := tree.on_base(path)) is not None}
 
 
 def by_words(request: Request, tree: Tree, index: Index | None) -> Findings:

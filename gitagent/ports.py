@@ -26,6 +26,7 @@ from gitagent.records import (
     Reply,
     Request,
     SandboxLimits,
+    Shown,
     Span,
     Spending,
     TestRun,
@@ -310,8 +311,8 @@ class Planner(Protocol):
 class Index(Protocol):
     """The code of a repository by what it says; kept from run to run, brought up to date when it is asked."""
 
-    def places(self, commit: str, text: str, *, most: int = 50) -> tuple[Place, ...]:
-        """The files of a commit that a request's text is about, best first."""
+    def places(self, commit: str, text: str, *, most: int = 50, shown: Shown | None = None) -> tuple[Place, ...]:
+        """The files of a commit that a request's text, and what failing tests showed, are about, best first."""
 
     def repository_map(self, commit: str, text: str, *, budget_tokens: int, count: Callable[[str], int]) -> str:
         """Paths and signatures for a planning prompt, those the text is about first, within so many tokens."""

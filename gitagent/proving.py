@@ -21,9 +21,17 @@ OTHERWISE = 'gitagent fix "what is wrong" runs the whole suite and takes what fa
 _TRACE_BYTES = 256 * 1024**2
 
 
-def red_tests(run: TestRun, requested: Sequence[str] = ()) -> tuple[str, ...]:
+def red_tests(
+    run: TestRun,
+    requested: Sequence[str] = (),
+    *,
+    where: str = "base",
+    asker: str = "gitagent fix",
+    otherwise: str = OTHERWISE,
+) -> tuple[str, ...]:
     """The tests to be mended: those requested, else all that fail on base (none is a possible answer).
 
+    `where` names the commit in errors, `asker` the command in hints, `otherwise` is the hint that names no test.
     Raises RequestError if the run was inconclusive, a requested test is not in it, or does not fail.
     """
     if run.state == "inconclusive":
@@ -44,17 +52,17 @@ def red_tests(run: TestRun, requested: Sequence[str] = ()) -> tuple[str, ...]:
                 meant = (tidy,)  # its module cannot be loaded, so it is not listed by itself
             else:
                 near = get_close_matches(tidy, known, n=1, cutoff=0.5)
-                hint = f"gitagent fix --test {near[0]}" if near else OTHERWISE
+                hint = f"{asker} --test {near[0]}" if near else otherwise
                 raise RequestError(
-                    f"{asked}: no such test among the {len(known)} run on base. Nothing was changed.", hint=hint
+                    f"{asked}: no such test among the {len(known)} run on {where}. Nothing was changed.", hint=hint
                 )
         red = [test for test in meant if outcome_of(run, test) in ("failed", "error")]
         if not red:
             skipped = all(outcome_of(run, test) == "skipped" for test in meant)
             told = "is skipped" if skipped else "passes"
             raise RequestError(
-                f"{asked} {told} on base, so there is nothing to mend. Nothing was changed.",
-                hint=f"gitagent fix --test {failing[0]}" if failing else OTHERWISE,
+                f"{asked} {told} on {where}, so there is nothing to mend. Nothing was changed.",
+                hint=f"{asker} --test {failing[0]}" if failing else otherwise,
             )
         chosen.update(dict.fromkeys(red))
     return tuple(chosen)

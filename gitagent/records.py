@@ -128,6 +128,17 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What failing tests tell about where a fault is.
+
+    `suspects` are lines, best first; `words` are the tests' names, texts and tracebacks, with what they failed of.
+    """
+
+    suspects: tuple[Suspect, ...] = ()
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """A piece of context for a prompt; those of low `priority` number go in first."""
 

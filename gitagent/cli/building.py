@@ -17,7 +17,7 @@ from gitagent.core.plan_files import SavedPlan
 from gitagent.errors import GitagentError, RequestError
 from gitagent.events import Event, Noted, StepStarted, Stream, TestsStarted
 from gitagent.ports import Forge, Index, Model, Planner, Ports, Sandbox, Steps, Worker
-from gitagent.records import Candidate, Findings, MicroTask, Note, Place, Plan, Request, Span, Spending
+from gitagent.records import Candidate, Findings, MicroTask, Note, Place, Plan, Request, Shown, Span, Spending
 
 if TYPE_CHECKING:
     from gitagent.adapters.llama import LlamaWorker
@@ -232,8 +232,8 @@ class LaterPlanner(Later[Planner]):
 class LaterIndex(Later[Index]):
     """The index, opened where no test leads the way."""
 
-    def places(self, commit: str, text: str, *, most: int = 50) -> tuple[Place, ...]:
-        return self.made().places(commit, text, most=most)
+    def places(self, commit: str, text: str, *, most: int = 50, shown: Shown | None = None) -> tuple[Place, ...]:
+        return self.made().places(commit, text, most=most, shown=shown)
 
     def repository_map(self, commit: str, text: str, *, budget_tokens: int, count: Callable[[str], int]) -> str:
         return self.made().repository_map(commit, text, budget_tokens=budget_tokens, count=count)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gitagent.cli.sandboxing import sandbox_options, settings
 from gitagent.errors import ForgeError, RequestError
 
 if TYPE_CHECKING:
@@ -24,11 +25,7 @@ if TYPE_CHECKING:
 @click.option("--api", "mode", flag_value="api", help="The configured endpoint may be asked too.")
 @click.option("--candidates", type=click.IntRange(1, 64),
               help="Diffs asked of a model for one micro-task.  [default: local 8, api 3]")  # fmt: skip
-@click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "none"]),
-              help="Where the tests run; none is unprotected.")  # fmt: skip
-@click.option("--image", help="Container image the tests run in.")
-@click.option("--python", "python", type=click.Path(), help="Interpreter or virtual environment for the tests.")
-@click.option("--test-command", metavar="COMMAND", help="How the whole suite runs, when convention fails.")
+@sandbox_options
 @click.option("--minutes", type=click.FloatRange(min=0.01), help="Wall time of the run.")
 @click.option("--dollars", type=click.FloatRange(min=0), help="Money the run may spend.")
 @click.option("--tokens", type=click.IntRange(min=1), help="Tokens the run may use.")
@@ -117,10 +114,7 @@ def fix_command(
         "run.dollars": dollars,
         "run.tokens": tokens,
         "run.candidates": max_candidates,
-        "sandbox.backend": sandbox,
-        "sandbox.image": image,
-        "sandbox.python": python,
-        "tests.command": test_command,
+        **settings(sandbox, image, python, test_command),
         "run.test_first": test_first,
         "tests.allow_changes": allow_test_changes or None,
     }

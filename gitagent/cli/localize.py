@@ -1,43 +1,76 @@
-"""`gitagent localize`: which files and functions a request is about, without a model and without a test."""
+"""`gitagent localize`: which files and functions a request or a failing test is about, without a model."""
 
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
+from gitagent.cli.sandboxing import sandbox_options, settings
 from gitagent.errors import RequestError
+
+if TYPE_CHECKING:
+    from gitagent.adapters.git import GitRepository
+    from gitagent.config import Config
+    from gitagent.records import Shown, TestRun
 
 _MOST_BYTES = 4_000_000
 
 
 @click.command("localize")
 @click.argument("text", default="")
+@click.option("--test", "tests", metavar="NODEID", multiple=True, help="A failing test that shows it; repeatable.")
+@click.option("--tests", "all_tests", is_flag=True, help="Run all tests, and take those that fail.")
 @click.option("--repo", default=".", type=click.Path(), show_default=True, help="The repository.")
 @click.option("--request-file", metavar="FILE", help="Read the request from a file; `-` is standard input.")
 @click.option("--rev", default="HEAD", show_default=True, help="The commit to look at.")
 @click.option("--symbols", is_flag=True, help="Rank functions and classes instead of files.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many to print.")
+@sandbox_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array, best first: of paths, or of symbols.")
 def localize_command(
-    text: str, repo: str, request_file: str | None, rev: str, symbols: bool, limit: int, as_json: bool
+    text: str,
+    tests: tuple[str, ...],
+    all_tests: bool,
+    repo: str,
+    request_file: str | None,
+    rev: str,
+    symbols: bool,
+    limit: int,
+    sandbox: str | None,
+    image: str | None,
+    python: str | None,
+    test_command: str | None,
+    as_json: bool,
 ) -> None:
     """Print the files that a request is about, best first.
 
-    TEXT is the request, `-` for standard input. What is committed is looked at, nothing is run or changed.
+    TEXT is the request, `-` for standard input; with a failing test there need not be one. What is committed is
+    looked at and nothing is changed; only with --test or --tests anything is run, in a sandbox.
     """
     from gitagent.adapters.git import GitRepository
     from gitagent.adapters.index import CodeIndex
+    from gitagent.cli import building
     from gitagent.cli.printing import print_json
 
-    request = _request(text, request_file)
+    if tests and all_tests:
+        raise RequestError(
+            "--test and --tests exclude each other, expected one. Nothing was run.",
+            hint="gitagent localize --test NODEID",
+        )
+    request = _request(text, request_file, tested=bool(tests) or all_tests)
     repository = GitRepository(repo)
     if rev == "HEAD":
         repository.head()  # says it best where there is no commit yet
     commit = repository.resolve(rev)
+    shown = None
+    if tests or all_tests:
+        config = building.config_for(repository, settings(sandbox, image, python, test_command))
+        shown = _shown(repository, config, commit, tests, request)
     index = CodeIndex(repository)
     try:
         if symbols:
-            found = index.symbols(commit, request, most=limit)
+            found = index.symbols(commit, request, most=limit, shown=shown)
             if as_json:
                 print_json(
                     [
@@ -54,7 +87,7 @@ def localize_command(
             else:
                 _print((score, f"{span.path}:{span.first_line}", span.name) for span, score in found)
         else:
-            places = index.places(commit, request, most=limit)
+            places = index.places(commit, request, most=limit, shown=shown)
             if as_json:
                 print_json([place.path for place in places])
             else:
@@ -63,8 +96,46 @@ def localize_command(
         index.close()
 
 
-def _request(text: str, request_file: str | None) -> str:
-    """The request as text. Raises RequestError if there is none, or two."""
+def _shown(
+    repository: "GitRepository", config: "Config", commit: str, tests: tuple[str, ...], request: str
+) -> "Shown":
+    """What the failing tests show. Raises RequestError if none fails and nothing else was asked."""
+    from gitagent.cli import building
+    from gitagent.cli.carrying import ended_by_signals
+    from gitagent.cli.printing import one_line
+    from gitagent.events import Noted, Stream
+    from gitagent.witnessing import Witness
+
+    def noted(event: object) -> None:
+        if isinstance(event, Noted):
+            click.echo(one_line(event.text), err=True)
+
+    def told(run: "TestRun") -> None:
+        click.echo(f"tests: {one_line(run.reason)} in {run.seconds:.1f} s", err=True)
+
+    with ended_by_signals():
+        witness = Witness(
+            repository,
+            building.sandbox_for(repository, config, Stream(noted)),
+            config.sandbox_limits(),
+            configured=config.tests.command,
+            told=told,
+        )
+        found = witness.asked(commit, tests, request)
+    if not found.red:
+        if not request:
+            raise RequestError(
+                f"no test fails at {commit[:12]}, and nothing else was asked. Nothing was ranked.",
+                hint='gitagent localize "what is wrong"',
+            )
+        click.echo("no test fails there, so the request's words decide alone", err=True)
+    elif not found.coverage:
+        click.echo("what the tests ran cannot be told, so their words and tracebacks count alone", err=True)
+    return found.shown
+
+
+def _request(text: str, request_file: str | None, *, tested: bool) -> str:
+    """The request as text, which may be empty where it is `tested`. Raises RequestError if there is none, or two."""
     if text and request_file:
         raise RequestError("a request and --request-file exclude each other, expected one. Nothing was looked at.")
     said = text
@@ -83,9 +154,11 @@ def _request(text: str, request_file: str | None) -> str:
             ) from error
         said = data.decode("utf-8", "replace")
     if not any(sign.isalnum() for sign in said):
+        if tested:
+            return ""
         raise RequestError(
             "the request is empty, expected some words about what is wrong. Nothing was looked at.",
-            hint='gitagent localize "what is wrong"',
+            hint='gitagent localize "what is wrong", or --test NODEID',
         )
     return said
 

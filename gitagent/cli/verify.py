@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitagent.cli.printing import one_line, print_json
+from gitagent.cli.sandboxing import sandbox_options, settings
 
 if TYPE_CHECKING:
     from gitagent.adapters.git import GitRepository
@@ -18,11 +19,7 @@ COLOURS = {"holds": "green", "does not hold": "red", "cannot tell": "yellow"}
 @click.command("verify")
 @click.argument("target")
 @click.option("--no-run", is_flag=True, help="Only compare the certificate with the repository; run no test.")
-@click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "none"]),
-              help="Where the tests run; none is unprotected.")  # fmt: skip
-@click.option("--image", help="Container image the tests run in.")
-@click.option("--python", "python", type=click.Path(), help="Interpreter or virtual environment for the tests.")
-@click.option("--test-command", metavar="COMMAND", help="How the whole suite runs, when convention fails.")
+@sandbox_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--repo", default=".", type=click.Path(), show_default=True, help="The repository.")
 @click.pass_context
@@ -50,13 +47,7 @@ def verify_command(
     from gitagent.verifying import Verifier
 
     repository = GitRepository(repo)
-    flags = {
-        "sandbox.backend": sandbox,
-        "sandbox.image": image,
-        "sandbox.python": python,
-        "tests.command": test_command,
-    }
-    config = building.config_for(repository, flags)
+    config = building.config_for(repository, settings(sandbox, image, python, test_command))
     commit, text = _certificate(repository, config, target)
 
     def noted(event: object) -> None:

@@ -11,11 +11,11 @@ from gitagent.adapters.git import GitRepository
 from gitagent.adapters.index import history, updating
 from gitagent.adapters.index.store import Damaged, Outline, Store
 from gitagent.core import testing
-from gitagent.core.retrieval import features, kinds, passages, users, weights
-from gitagent.core.retrieval.asking import Asked, asked
+from gitagent.core.retrieval import features, kinds, passages, suspected, users, weights
+from gitagent.core.retrieval.asking import Asked, asked, beside
 from gitagent.core.retrieval.corpus import NUMBER, Corpus, wanted
 from gitagent.core.retrieval.mapping import repository_map
-from gitagent.records import Place, Span
+from gitagent.records import Place, Shown, Span, Suspect
 
 T = TypeVar("T")
 MOST_READ = 1_000_000
@@ -41,16 +41,18 @@ class CodeIndex:
         """Index what is new in a commit; how many files that were."""
         return self._again(lambda: self._updated(commit)[1])
 
-    def places(self, commit: str, text: str, *, most: int = 50) -> tuple[Place, ...]:
+    def places(self, commit: str, text: str, *, most: int = 50, shown: Shown | None = None) -> tuple[Place, ...]:
         """The files of a commit that a request's text is about, best first, the best of them with their functions.
 
-        Scores are between 0 and 1, the first file's at most 1.
+        Scores are between 0 and 1, the first file's at most 1. What failing tests showed is joined with the words.
         """
-        return self._again(lambda: self._places(commit, text, most))
+        return self._again(lambda: self._places(commit, text, most, shown or Shown()))
 
-    def symbols(self, commit: str, text: str, *, most: int = 50) -> tuple[tuple[Span, float], ...]:
+    def symbols(
+        self, commit: str, text: str, *, most: int = 50, shown: Shown | None = None
+    ) -> tuple[tuple[Span, float], ...]:
         """The functions and classes a request's text is about, best first, with a score between 0 and 1."""
-        return self._again(lambda: self._symbols(commit, text, most))
+        return self._again(lambda: self._symbols(commit, text, most, shown or Shown()))
 
     def repository_map(self, commit: str, text: str, *, budget_tokens: int, count: Callable[[str], int]) -> str:
         """The files of a commit with the signatures in them, those the text is about first, within a budget."""
@@ -99,12 +101,13 @@ class CodeIndex:
         return Corpus(numbers=numbers, lengths=lengths, postings={}), added
 
     def _evidence(
-        self, corpus: Corpus, commit: str, about: Asked
+        self, corpus: Corpus, commit: str, about: Asked, suspects: Sequence[Suspect] = ()
     ) -> tuple[features.Evidence, Corpus, Mapping[str, tuple[passages.Passage, ...]]]:
         """The evidence by file, the corpus with the postings it took, and the passages of the likeliest files."""
         store = self._opened()
         corpus = replace(corpus, postings=store.postings(wanted(about.terms, about.names)))
         evidence = features.at_first(corpus, about)
+        suspected.from_tests(evidence, corpus, suspects)
         top = _best(features.weighed(evidence, weights.FILES, _factors(evidence)))
         changes = history.changes(self._repository.directory, commit, store)
         features.from_history(evidence, [(one.terms, one.paths) for one in changes], about, top, corpus)
@@ -177,46 +180,65 @@ class CodeIndex:
             )
         return tuple(counted)
 
-    def _looked(self, commit: str, text: str) -> "_Looked":
+    def _looked(self, commit: str, text: str, shown: Shown) -> "_Looked":
         about = asked(text)
+        if shown.words:
+            about = beside(about, asked(shown.words), weights.TESTS_WORDS)
         corpus, _ = self._updated(commit)
-        evidence, corpus, inside = self._evidence(corpus, commit, about)
+        evidence, corpus, inside = self._evidence(corpus, commit, about, shown.suspects)
         factors = _factors(evidence)
         scores = features.weighed(evidence, weights.FILES, factors)
         best = tuple(path for path in _best(scores) if scores[path] > 0)
         return _Looked(corpus=corpus, evidence=evidence, factors=factors, scores=scores, best=best, inside=inside)
 
-    def _places(self, commit: str, text: str, most: int) -> tuple[Place, ...]:
-        looked = self._looked(commit, text)
+    def _places(self, commit: str, text: str, most: int, shown: Shown) -> tuple[Place, ...]:
+        looked = self._looked(commit, text, shown)
         scaled = looked.evidence.scaled()
+        inside = self._inside(looked, looked.best[:most], shown)
         return tuple(
             Place(
                 path=path,
                 score=looked.share(path),
                 reason=features.reason(scaled[path], weights.FILES),
-                symbols=tuple(
-                    _span(path, one) for one in looked.inside.get(path, ())[:SYMBOLS_OF_ONE] if one.name
-                ),
+                symbols=tuple(_span(path, one) for one, _ in inside[path][:SYMBOLS_OF_ONE] if one.name),
             )
             for path in looked.best[:most]
         )
 
-    def _symbols(self, commit: str, text: str, most: int) -> tuple[tuple[Span, float], ...]:
-        looked = self._looked(commit, text)
-        own = {path: looked.inside.get(path, ()) for path in looked.best[:_SYMBOL_FILES]}
-        largest = max((found[0].score for found in own.values() if found), default=0.0) or 1.0
+    def _symbols(self, commit: str, text: str, most: int, shown: Shown) -> tuple[tuple[Span, float], ...]:
+        looked = self._looked(commit, text, shown)
+        tested = weights.SUSPECTED_SYMBOL if shown.suspects else 0.0
         # A function counts by its own words and by its file, as neither alone tells a common name apart.
         scored = [
-            (_span(path, one), round(looked.factors[path] * (one.score / largest + looked.share(path)) / 2, 4))
-            for path, found in own.items()
-            for one in found
+            (_span(path, one), round(looked.factors[path] * (fits + looked.share(path)) / (2 + tested), 4))
+            for path, found in self._inside(looked, looked.best[:_SYMBOL_FILES], shown).items()
+            for one, fits in found
             if one.name
         ]
         scored.sort(key=lambda item: (-item[1], item[0].path, item[0].first_line))
         return tuple(scored[:most])
 
+    def _inside(
+        self, looked: "_Looked", paths: Sequence[str], shown: Shown
+    ) -> dict[str, tuple[tuple[passages.Passage, float], ...]]:
+        """The passages of files by path, best first, and how well each fits: by its words against the best one's,
+        and by its most suspicious line."""
+        held = {path: looked.inside.get(path, ()) for path in paths}
+        largest = max((own[0].score for own in held.values() if own), default=0.0) or 1.0
+        if not shown.suspects:
+            return {path: tuple((one, one.score / largest) for one in own) for path, own in held.items()}
+        outlines = self._opened().outlines([looked.corpus.numbers[path] for path in paths])
+        found: dict[str, tuple[tuple[passages.Passage, float], ...]] = {}
+        for path in paths:
+            outline = outlines.get(looked.corpus.numbers[path])
+            lines = [suspect for suspect in shown.suspects if suspect.path == path]
+            joined = suspected.by_passage(held[path], outline.definitions if outline else (), lines)
+            fitting = [(one, one.score / largest + weights.SUSPECTED_SYMBOL * worst) for one, worst in joined]
+            found[path] = tuple(sorted(fitting, key=lambda item: (-item[1], item[0].first_line)))
+        return found
+
     def _map(self, commit: str, text: str, budget_tokens: int, count: Callable[[str], int]) -> str:
-        looked = self._looked(commit, text)
+        looked = self._looked(commit, text, Shown())
         # The best first, then the rest by path, so that a large window sees the whole repository.
         held = set(looked.best)
         rest = sorted(path for path in looked.corpus.numbers if path not in held and kinds.is_code(path))

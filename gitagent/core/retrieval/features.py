@@ -28,6 +28,7 @@ NAMES = (
     "twin",
     "length",
     "package",
+    "suspected",
 )
 """The kinds of evidence, in the order of a file's numbers."""
 
@@ -76,6 +77,7 @@ _MUCH = {
     "calls": 1.0,
     "linked": 1.0,
     "twin": 1.0,
+    "suspected": 1.0,
 }
 _SURE = 0.5
 _PLACE = {name: place for place, name in enumerate(NAMES)}
@@ -279,6 +281,7 @@ def weighed(evidence: Evidence, weights: Mapping[str, float], factors: Mapping[s
 
 
 _SAID = {
+    "suspected": "failing tests ran it",
     "traced": "in a traceback",
     "mentioned": "named in the request",
     "defines": "defines a name of the request",

@@ -14,7 +14,7 @@ CHARACTERS_OF_ONE = 9
 MOST_LINES = 40_000
 _K1, _B = 1.2, 0.6
 _KINDS = "function method class struct union enum interface trait impl module type macro"
-_STRETCHES = frozenset(_KINDS.split())
+STRETCHES = frozenset(_KINDS.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ def passages(
     `asked` gives each term's weight, `worths` its rarity. What stands in an inner definition counts for it alone.
     """
     lines = lines_of(text)[:MOST_LINES]
-    stretches = [one for one in definitions if one.kind in _STRETCHES]
+    stretches = [one for one in definitions if one.kind in STRETCHES]
     owner = [-1] * (len(lines) + 2)
     for place, one in enumerate(stretches):  # an outer one comes before those inside it
         for line in range(one.first_line, min(one.last_line, len(lines)) + 1):
