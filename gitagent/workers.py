@@ -158,7 +158,7 @@ class ModelWorker:
 def _what(instruction: str) -> str:
     """The instruction in a few words: its first sentence, at most 60 characters, as a commit would begin."""
     first = next((line.strip() for line in instruction.split("\n") if line.strip()), "")
-    sentence = re.split(r"(?<=[a-z0-9)])[.!?:](?:\s|$)", first, maxsplit=1)[0]
+    sentence = re.split(r"(?<=[a-z0-9)])[.!?:](?:\s|$)", first, maxsplit=1)[0].rstrip(" .")
     if re.match(r"[A-Z][a-z]+ ", sentence):
         sentence = sentence[0].lower() + sentence[1:]
     return sentence if len(sentence) <= 60 else sentence[:59].rstrip() + "…"

@@ -164,7 +164,8 @@ def pull_body(
     if plan is not None:
         parts += ["## Plan", _plan(plan)]
     parts += ["## Cost", _cost(ledger, limits, seconds, tried, share)]
-    parts += ["## What was not done", "\n".join(f"- {line}" for line in not_done) or "- Nothing was left out."]
+    left = "\n".join(f"- {code(line, limit=600)}" for line in not_done)  # it may quote what a model or a test said
+    parts += ["## What was not done", left or "- Nothing was left out."]
     parts += ["## Look closer", _replay(run, changes)]
     parts += ["## Certificate", certificate] if certificate else []
     return redacted("\n\n".join(parts) + "\n")
@@ -210,15 +211,22 @@ def _plan(plan: Plan) -> str:
     rows = [
         f"{code(plan.summary)}, by {code(plan.planner)}; {kind}.",
         "",
-        "| task | where | needs |",
-        "|---|---|---|",
+        "| task | does | where | what | needs |",
+        "|---|---|---|---|---|",
     ]
     rows += [
-        f"| {code(task.id)} | {code(f'{task.path}:{task.first_line}')} | {', '.join(task.depends_on) or '–'} |"
+        f"| {code(task.id)} | {task.action} | {_where(task)} | {code(task.instruction.strip(), limit=120)} "
+        f"| {', '.join(task.depends_on) or '–'} |"
         for task in plan.tasks[:SHOWN_TESTS]
     ]
     rows += ["", *(f"- Assumed: {code(line)}" for line in plan.assumptions)]
     return "\n".join(rows).rstrip()
+
+
+def _where(task: MicroTask) -> str:
+    if task.to:
+        return f"{code(task.path)} → {code(task.to)}"
+    return code(f"{task.path}:{task.first_line}" if task.excerpt else task.path)
 
 
 def _cost(ledger: Sequence[Spending], limits: Limits, seconds: float, tried: int, share: str) -> str:

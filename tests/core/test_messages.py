@@ -92,14 +92,18 @@ def test_the_body_shows_proof_changes_plan_cost_and_what_was_not_done() -> None:
         limits=Limits(),
         seconds=3.0,
         tried=4,
-        not_done=["docs were left alone"],
+        not_done=["docs were left alone", "it said: @ada\n# [look](http://evil)"],
     )
     assert "````text\n@everyone Sum is wrong ```\n````" in body
     assert "| `tests/test_sum.py::test_a[x\\|y]` | red | green |" in body
     assert "| 2 others | green | green |" in body and "| `f` | flaky | flaky |" in body
     assert "| `cccccccccccc` | `shop/pricing.py` | `replace < by <=` (+1 −2) | `templates` |" in body
     assert "| `api` | 1 | 900 | 50 | 0.0100 | 2.0 |" in body
-    assert "- docs were left alone" in body and "- Assumed: `sums add`" in body and "gitagent show r1" in body
+    assert (
+        "- `docs were left alone`\n- `it said: @ada # [look](http://evil)`\n" in body
+        and "- Assumed: `sums add`" in body
+        and "gitagent show r1" in body
+    )
 
 
 def test_a_body_without_proof_says_so() -> None:
