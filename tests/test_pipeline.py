@@ -191,7 +191,7 @@ def test_an_endpoint_lost_after_the_first_task_leaves_that_one_published_and_the
     report = world.pursue()
     assert report.state == "unproven" and len(report.commits) == 1
     assert report.reason == "chat: nobody answers any more"
-    assert report.pull is not None and "- chat: nobody answers any more" in report.pull.body
+    assert report.pull is not None and "- `chat: nobody answers any more" in report.pull.body
 
 
 def test_a_limit_in_the_middle_leaves_what_was_committed_and_names_the_limit(world: World) -> None:
@@ -212,7 +212,7 @@ def test_a_task_on_what_may_not_be_changed_is_left_out_and_said(world: World, pa
     world.planners.append(world.planned(refused, TASK))
     report = world.pursue()
     assert report.state == "proven" and {task.path for task in api.asked} == {"calc.py"}
-    assert report.pull is not None and f"- {path} {reason} and was left alone" in report.pull.body
+    assert report.pull is not None and f"- `{path} {reason} and was left alone`" in report.pull.body
     assert report.plan is not None and [task.id for task in report.plan.tasks] == ["t1"]
 
 

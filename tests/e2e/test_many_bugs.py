@@ -49,7 +49,7 @@ def test_what_cannot_be_mended_is_named_and_the_rest_stays_unproven(tmp_path: Pa
     assert (
         "| `test_ab.py::test_upper` | red | green |" in body and "| `test_ab.py::test_never` | red | red |" in body
     )
-    assert "- test_ab.py::test_never still fails, as it did on base" in body
+    assert "- `test_ab.py::test_never still fails, as it did on base`" in body
 
 
 def test_a_test_that_hangs_beside_the_named_one_does_not_stand_in_its_way(tmp_path: Path, temporary: Path) -> None:
@@ -86,4 +86,4 @@ def test_a_flaky_test_beside_the_red_one_is_named_and_left_out(tmp_path: Path, t
     done = project.gitagent("fix", "upper gives small letters", "--max-candidates", "40")
     assert done.code == 0, done.err
     assert ".upper()" in project.git("show", f"{project.branches()[0]}:b.py")
-    assert "test_b.py::test_luck is flaky" in done.err and "- test_b.py::test_luck is flaky" in project.pull()
+    assert "test_b.py::test_luck is flaky" in done.err and "- `test_b.py::test_luck is flaky" in project.pull()
