@@ -6,7 +6,7 @@ commits themselves, and holds base, paths, size, the tamper gate and the certifi
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,10 @@ _OID = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A branch to publish, or the reason why there is none (`tip` is ""). `certificate` is its text or ""."""
+    """A branch to publish, or the reason why there is none (`tip` is ""). `certificate` is its text or "".
+
+    `plan` is the TOML of a plan that is to wait for approval, and `digests` JSON of the texts it was made for.
+    """
 
     run: str
     state: str
@@ -39,6 +42,8 @@ class Proposal:
     base: str = ""
     tip: str = ""
     certificate: str = ""
+    plan: str = ""
+    digests: str = ""
 
     @property
     def key(self) -> str:
@@ -82,11 +87,15 @@ def _proposal(found: Any) -> Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What may be published. With `proven_only` a branch whose certificate does not hold is not pushed at all."""
+    """What may be published. With `proven_only` a branch whose certificate does not hold is not pushed at all.
+
+    With `approved_only` nothing is that is not of a plan somebody approved.
+    """
 
     diff_lines: int = 400
     proven_only: bool = False
     allow_test_changes: bool = False
+    approved_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +117,14 @@ def check(
     builds_on: Callable[[str], bool],
     remote_tip: str,
     policy: Policy,
+    planned: Collection[str] | None = None,
 ) -> Checked:
     """Hold a proposal against the commits that came with it.
 
     `key` is what the event asks for, `tip` what the bundle holds, `commits` those above base. `on_base` says whether
     the proposal's base is part of the branch it is for; `builds_on(commit)` whether the tip has a commit in its
-    history; `remote_tip` is the branch's tip on the remote, "" if it is not there.
+    history; `remote_tip` is the branch's tip on the remote, "" if it is not there. `planned` are the paths of the plan
+    that was approved, None if none was.
     """
     refused = list[str]()
     if proposal.key != key:
@@ -130,6 +141,8 @@ def check(
         refused.append(f"it has {len(commits)} commits, expected 1 to {MOST_COMMITS}")
     if not refused:
         refused += _changes(Tree(repository, proposal.base), repository, tip, policy)
+    if not refused and (planned is not None or policy.approved_only):
+        refused += _unplanned(Tree(repository, proposal.base), repository, tip, remote_tip, planned)
     unproven = _unproven(proposal, repository, tip, builds_on)
     if unproven and policy.proven_only:
         refused.append(f"only proven work is published: {unproven}")
@@ -184,6 +197,28 @@ def _changes(base: Tree, repository: Repository, tip: str, policy: Policy) -> li
         found = tampering.find(before_texts, after_texts, is_test=testing.is_test_path)
         refused += [tampering.told(found)] if found else []
     return refused
+
+
+def _unplanned(
+    base: Tree, repository: Repository, tip: str, remote_tip: str, planned: Collection[str] | None
+) -> list[str]:
+    """What it changes that is in no approved plan; a new file of tests goes with any plan."""
+    after = {entry.path: _kind(entry) for entry in repository.entries(tip)}
+    before = {path: _kind(entry) for path, entry in base.entries.items()}
+    earlier = {entry.path: _kind(entry) for entry in repository.entries(remote_tip)} if remote_tip else before
+    changed = [
+        path
+        for path in sorted(before.keys() | after.keys() | earlier.keys())
+        if after.get(path) not in (before.get(path), earlier.get(path))
+    ]
+    if planned is None:
+        return [f"it changes {changed[0]}, and no plan for that was approved"] if changed else []
+    known = before.keys() | earlier.keys()
+    return [
+        f"it changes {path}, which the approved plan is not about"
+        for path in changed
+        if path not in planned and not (path not in known and testing.is_test_path(path))
+    ][:MOST_COMMITS]
 
 
 def _kind(entry: FileEntry | None) -> tuple[str, int] | None:

@@ -74,7 +74,11 @@ class Solver:
         localizer, chats = self._ports.planners[0], self._ports.planners[1:]
         stopped: GitagentError | None = None
         plan: Plan | None = None
-        if findings.red and findings.suspects and not self._options.planned:
+        if self._options.planned:
+            plan, chats = self._planned(chats[0], findings), ()
+            if plan.mode == "all" or not findings.red:
+                return self._whole(self._approved(plan), models)
+        elif findings.red and findings.suspects:
             try:
                 plan = self._planned(localizer, findings)
             except RequestError as error:
@@ -114,6 +118,15 @@ class Solver:
                 stopped = error
                 self._progress.leave_out(f"{planner.name}: {error}")
         return stopped
+
+    def _whole(self, plan: Plan, models: list[Worker]) -> ModelError | None:
+        """Carry out a plan that was written down; the error that stopped a model, if any."""
+        try:
+            self._all(plan, models)
+        except ModelError as error:
+            self._progress.leave_out(f"{plan.planner}: {error}")
+            return error
+        return None
 
     def _planned(self, planner: Planner, findings: Findings) -> Plan:
         whole = self._directives("", instructions.PLANNER_TOKENS)

@@ -37,6 +37,9 @@ class GitHubServer:
         self.issues: dict[int, dict[str, Any]] = {}
         self.pulls: dict[int, dict[str, Any]] = {}
         self.comments: dict[int, list[dict[str, Any]]] = {}
+        self.reactions: dict[int, list[dict[str, Any]]] = {}
+        # When what we write is written, as far as the site is concerned.
+        self.now = "2030-01-01T00:00:00Z"
         self.review_comments: dict[int, list[dict[str, Any]]] = {}
         self.statuses: list[dict[str, Any]] = []
         self.permissions: dict[str, str] = {"ada": "admin"}
@@ -105,7 +108,7 @@ class GitHubServer:
 
     def add_issue(self, number: int, title: str, body: str | None, login: str | None = "ada") -> None:
         """File an issue; without a login its author has left GitHub."""
-        self.issues[number] = {"number": number, "title": title, "body": body, "user": login}
+        self.issues[number] = {"number": number, "title": title, "body": body, "state": "open", "user": login}
 
     def add_pull(self, number: int, head: str, *, owner: str = "ada", repository: int | None = REPOSITORY,
                  **more: Any) -> None:  # fmt: skip
@@ -164,9 +167,15 @@ class GitHubServer:
     def add_comment(self, number: int, login: str, body: str, at: str, kind: str = "User") -> None:
         """Somebody's comment on an issue or pull request."""
         number_of_all = 1 + sum(map(len, self.comments.values()))
-        comment = self._shaped("comment", id=number_of_all, body=body, created_at=at)
+        comment = self._shaped("comment", id=number_of_all, body=body, created_at=at, updated_at=at)
         comment["user"] = {**comment.get("user", {}), "login": login, "type": kind}
         self.comments.setdefault(number, []).append(comment)
+
+    def add_reaction(self, comment: int, login: str, at: str, content: str = "+1", kind: str = "User") -> None:
+        """Somebody's reaction on a comment."""
+        reaction = self._shaped("reaction", content=content, created_at=at)
+        reaction["user"] = {**reaction.get("user", {}), "login": login, "type": kind}
+        self.reactions.setdefault(comment, []).append(reaction)
 
     def _shaped(self, kind: str, **fields: Any) -> dict[str, Any]:
         """A whole example answer with these fields in it."""
@@ -195,15 +204,17 @@ class GitHubServer:
                 since = query.get("since", "")
                 return 200, {}, [one for one in self.comments.get(int(number), []) if one["created_at"] >= since]
             case ["POST", "repos", "ada", "shop", "issues", number, "comments"]:
-                self.add_comment(
-                    int(number), self.me["login"], data["body"], "2030-01-01T00:00:00Z", self.me["type"]
-                )
+                self.add_comment(int(number), self.me["login"], data["body"], self.now, self.me["type"])
                 return 201, {}, self.comments[int(number)][-1]
             case ["PATCH", "repos", "ada", "shop", "issues", "comments", wanted]:
                 all_of_them = [one for some in self.comments.values() for one in some]
                 comment = next(one for one in all_of_them if one["id"] == int(wanted))
-                comment["body"] = data["body"]
+                comment |= {"body": data["body"], "updated_at": self.now}
                 return 200, {}, comment
+            case ["GET", "repos", "ada", "shop", "issues", "comments", wanted, "reactions"]:
+                content = query.get("content", "")
+                some = self.reactions.get(int(wanted), [])
+                return 200, {}, [one for one in some if content in ("", one["content"])]
             case ["GET", "repos", "ada", "shop", "pulls", _, "reviews", review, "comments"]:
                 found = self.review_comments.get(int(review), [])
                 return 200, {}, [self._shaped("review-comment", **one) for one in found]

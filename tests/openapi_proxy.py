@@ -40,6 +40,7 @@ BOT = {
     f"{ISSUE}/events": ("get",),
     f"{ISSUE}/comments": ("get", "post"),
     "/repos/{owner}/{repo}/issues/comments/{comment_id}": ("patch",),
+    "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions": ("get",),
     f"{PULL}/reviews/{{review_id}}/comments": ("get",),
     "/repos/{owner}/{repo}/statuses/{sha}": ("post",),
 }
@@ -143,6 +144,7 @@ def shapes(described: Mapping[str, Any]) -> dict[str, Any]:
             "value"
         ],
         "pull-request": examples["pull-request"]["value"] | nobody,
+        "reaction": examples["reaction-items"]["value"][0],
         "review-comment": examples["review-comment-items"]["value"][0],
         "status": examples["status"]["value"],
         "user": examples["private-user-response-with-public-profile-information"]["value"],

@@ -76,7 +76,13 @@ class Desk:
         )  # fmt: skip
 
     def checked(
-        self, proposal: Proposal | None = None, *, key: str = "12", remote: str = "", **policy: Any
+        self,
+        proposal: Proposal | None = None,
+        *,
+        key: str = "12",
+        remote: str = "",
+        planned: set[str] | None = None,
+        **policy: Any,
     ) -> proposals.Checked:
         proposal = proposal or self.proposal()
         bundle(GitRepository(str(self.there)), BRANCH, self.base, self.box / BUNDLE)
@@ -85,7 +91,8 @@ class Desk:
         return check(
             proposal, here, key=key, tip=tip, commits=commits_between(here, self.base, tip),
             on_base=is_ancestor(here, proposal.base, here.head().oid),
-            builds_on=lambda one: is_ancestor(here, one, tip), remote_tip=remote, policy=Policy(**policy),
+            builds_on=lambda one: is_ancestor(here, one, tip), remote_tip=remote, planned=planned,
+            policy=Policy(**policy),
         )  # fmt: skip
 
 
@@ -155,6 +162,19 @@ def test_a_base_that_nobody_merged_is_refused(desk: Desk) -> None:
     assert desk.checked(desk.proposal(base=base)).refused == (
         f"its base {base[:12]} is not on the branch it is for",
     )
+
+
+def test_what_no_approved_plan_is_about_is_refused(desk: Desk) -> None:
+    desk.commit({**MENDED, "test_more.py": "def test_more():\n    assert 1 + 2 == 3\n"})
+    assert desk.checked(planned={"sums.py"}, approved_only=True).refused == ()
+    assert desk.checked(planned={"other.py"}).refused == (
+        "it changes sums.py, which the approved plan is not about",
+    )
+    assert desk.checked(approved_only=True).refused == ("it changes sums.py, and no plan for that was approved",)
+    remote = desk.tip  # what is published already needs no other approval
+    assert desk.checked(approved_only=True, remote=remote).refused == ()
+    desk.commit({"sums.py": "def add(a, b):\n    return b + a\n"})
+    assert desk.checked(approved_only=True, remote=remote).refused != ()
 
 
 def test_commits_on_the_branch_are_never_lost(desk: Desk, git: Git) -> None:

@@ -29,14 +29,14 @@ def push(
     moved on.
     """
     address = pushed_to(repository, remote)
-    settings = _settings(address, token, host)
+    settings = settings_for(address, token, host)
     refspec = f"{tip}:refs/heads/{branch}"
-    reason = _pushed(repository, remote, refspec, settings)
+    reason = sent(repository, remote, refspec, settings)
     if _has_moved_on(reason):
         old = _replaced(repository, address, branch, settings)
         if old:
             lease = f"--force-with-lease=refs/heads/{branch}:{old}"
-            reason = _pushed(repository, remote, refspec, settings, lease)
+            reason = sent(repository, remote, refspec, settings, lease)
     if not reason:
         return
     if _has_moved_on(reason):
@@ -52,7 +52,7 @@ def push(
     )
 
 
-def _pushed(repository: GitRepository, remote: str, refspec: str, settings: dict[str, str], *more: str) -> str:
+def sent(repository: GitRepository, remote: str, refspec: str, settings: dict[str, str], *more: str) -> str:
     """Push; why it did not work, "" if it did."""
     said = run_git(
         repository.directory,
@@ -86,8 +86,8 @@ def _replaced(repository: GitRepository, address: str, branch: str, settings: di
     return old if run_git(repository.directory, "for-each-ref", f"--contains={old}", kept).stdout else ""
 
 
-def _settings(url: str, token: str, host: str) -> dict[str, str]:
-    """Git settings for one push, through the environment, so that the token is in no argument and no file."""
+def settings_for(url: str, token: str, host: str) -> dict[str, str]:
+    """Git settings for one remote, through the environment, so that the token is in no argument and no file."""
     settings = [
         ("core.hooksPath", os.devnull),
         # A server that has stopped answering is given up after a minute.

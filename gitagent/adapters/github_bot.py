@@ -1,5 +1,7 @@
 """GitHub as the Action uses it: who may ask, one comment that is kept up to date, a status on a commit."""
 
+from collections.abc import Container
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +14,16 @@ WRITERS = ("admin", "maintain", "write")
 # GitHub takes 65,536 characters of a comment and 140 of a status.
 MOST_COMMENT = 65_000
 MOST_STATUS = 140
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """A comment of ours; times are as the site writes them (ISO 8601, UTC), `edited_at` the last change."""
+
+    id: int
+    body: str
+    made_at: str
+    edited_at: str
 
 
 class GitHubBot(GitHubForge):
@@ -44,34 +56,61 @@ class GitHubBot(GitHubForge):
         mark = f"{MARK} {key} -->"
         text = f"{mark}\n{body}"[:MOST_COMMENT]
         what = f"the comment on {number}"
-        ours = [each for each in self._comments(number) if str(each.get("body") or "").startswith(mark)]
-        for each in ours:
-            if (each.get("user") or {}).get("type") != "Bot" and not self._is_me(each):
-                continue
+        for each in self._ours(self._comments(number), mark):
             if each.get("body") != text:
                 self._ask("PATCH", f"issues/comments/{int(each['id'])}", what, {"body": text})
             return
         self._ask("POST", f"issues/{number}/comments", what, {"body": text})
 
     def answers(self, number: int, key: str) -> tuple[str, ...] | None:
-        """What writers commented after our comment about `key`, in order; None if we made none."""
+        """What writers commented after our comment about `key`, in order, but for commands; None if we made none."""
         mark = f"{MARK} {key} -->"
         comments = self._comments(number)
-        places = [
-            place
-            for place, each in enumerate(comments)
-            if str(each.get("body") or "").startswith(mark)
-            and ((each.get("user") or {}).get("type") == "Bot" or self._is_me(each))
-        ]
-        if not places:
+        ours = self._ours(comments, mark)
+        if not ours:
             return None
         said = []
-        for each in comments[places[-1] + 1 :]:
+        for each in comments[comments.index(ours[-1]) + 1 :]:
             body, user = str(each.get("body") or ""), each.get("user") or {}
-            ours = MARK in body or user.get("type") == "Bot"
-            if body.strip() and not ours and self.may_ask(str(user.get("login") or "")):
+            is_none = MARK in body or user.get("type") == "Bot" or body.lstrip().startswith("/gitagent")
+            if body.strip() and not is_none and self.may_ask(str(user.get("login") or "")):
                 said.append(body)
         return tuple(said)
+
+    def comment(self, number: int, key: str) -> Comment | None:
+        """Our newest comment about `key`, its mark taken off; None if there is none."""
+        mark = f"{MARK} {key} -->"
+        for each in reversed(self._ours(self._comments(number), mark)):
+            made_at = str(each.get("created_at") or "")
+            return Comment(
+                id=int(each["id"]),
+                body=str(each["body"]).removeprefix(mark),
+                made_at=made_at,
+                edited_at=max(made_at, str(each.get("updated_at") or "")),
+            )
+        return None
+
+    def approver(self, comment: Comment) -> str:
+        """The login of a writer who has put a thumbs-up on a comment as it is now, the first one; "" if none has."""
+        path = f"issues/comments/{comment.id}/reactions?content=%2B1&per_page=100"
+        for each in self._ask("GET", path, f"the reactions on comment {comment.id}"):
+            user = each.get("user") or {}
+            later = str(each.get("created_at") or "") >= comment.edited_at
+            if later and each.get("content") == "+1" and user.get("type") != "Bot":
+                login = str(user.get("login") or "")
+                if self.may_ask(login):
+                    return login
+        return ""
+
+    def is_open(self, number: int) -> bool:
+        """Whether an issue or pull request is open; one that is gone is not."""
+        try:
+            found = self._ask("GET", f"issues/{number}", f"issue {number}")
+        except ForgeError as error:
+            if "no such thing" in str(error):
+                return False
+            raise
+        return isinstance(found, dict) and found.get("state") == "open"
 
     def has_asked_to_stop(self, number: int, since: str) -> str:
         """The login of a writer who commented `/gitagent stop` after this time (ISO 8601, UTC), "" if none."""
@@ -108,13 +147,16 @@ class GitHubBot(GitHubForge):
         if answer.status_code not in (204, 404, 422):
             raise self._refusal(answer, what, "It is still there.")
 
-    def waiting(self, label: str) -> tuple[int, str] | None:
-        """The oldest open issue with this label that has no pull request of ours, and who put the label on it."""
+    def waiting(self, label: str, besides: Container[int] = ()) -> tuple[int, str] | None:
+        """The oldest open issue with this label that has no pull request of ours, and who put the label on it.
+
+        `besides` are issues that wait for something else.
+        """
         path = f"issues?state=open&labels={quote(label, safe='')}&sort=created&direction=asc&per_page=100"
         begun = {pull.key for pull in self.pulls("all")}
         for each in self._ask("GET", path, "the list of issues"):
             number = int(each["number"])
-            if "pull_request" in each or str(number) in begun:
+            if "pull_request" in each or str(number) in begun or number in besides:
                 continue
             events = self._ask("GET", f"issues/{number}/events?per_page=100", f"the events of issue {number}")
             who = [
@@ -135,6 +177,15 @@ class GitHubBot(GitHubForge):
             if len(answer) < 100:
                 break
         return found
+
+    def _ours(self, comments: list[dict[str, Any]], mark: str) -> list[dict[str, Any]]:
+        """Those that begin with our mark and that a bot or this token's own user wrote."""
+        return [
+            each
+            for each in comments
+            if str(each.get("body") or "").startswith(mark)
+            and ((each.get("user") or {}).get("type") == "Bot" or self._is_me(each))
+        ]
 
     def _is_me(self, comment: dict[str, Any]) -> bool:
         """Whether the token's own user wrote it. GitHub's token of a workflow may not ask who it is; it is a Bot."""

@@ -20,7 +20,7 @@ from gitagent.records import Plan, Report, Request
 if TYPE_CHECKING:
     from gitagent.adapters.git import GitRepository
     from gitagent.config import Config
-    from gitagent.ports import Forge
+    from gitagent.ports import Forge, Planner
 
 FORMAT = 1
 START = "run.json"
@@ -126,9 +126,13 @@ def carried_out(
     as_json: bool = False,
     explains: bool = False,
     plan: SavedPlan | None = None,
+    planning: "Callable[[Planner], Planner] | None" = None,
     approval: "Callable[[Callable[[], None]], Callable[[Plan], bool]] | None" = None,
 ) -> Report:
-    """Work on a request under the locks of its run and its branch, each step written down; how it ended."""
+    """Work on a request under the locks of its run and its branch, each step written down; how it ended.
+
+    `planning` makes another planner out of the one that the plan comes from.
+    """
     from gitagent import pipeline
     from gitagent.adapters.git_running import Running
     from gitagent.adapters.git_runs import GitRuns
@@ -149,6 +153,8 @@ def carried_out(
         )
         if plan is not None:
             ports = replace(ports, planners=(ports.planners[0], building.saved_planner(config, plan)))
+        if planning is not None:
+            ports = replace(ports, planners=(ports.planners[0], planning(ports.planners[-1])))
         if approval is not None:
             ports = replace(ports, approves=approval(reader.close))
         if not options.resumed:

@@ -2,13 +2,16 @@
 
 import os
 import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gitagent.core import intake
 
 if TYPE_CHECKING:
     from gitagent.adapters.git import GitRepository
-    from gitagent.records import Report, Request
+    from gitagent.core.plan_files import SavedPlan
+    from gitagent.ports import Planner
+    from gitagent.records import Plan, Report, Request
 
 
 def new_run() -> str:
@@ -39,14 +42,29 @@ def follow_remote(repository: "GitRepository", branch: str) -> None:
             repository.git.references[ref].set_target(remote, "gitagent: as on the remote")
 
 
-def run(repository: "GitRepository", request: "Request", *, branch: str, base_branch: str) -> "Report":
-    """Run it with the settings in force; the pull request stays in the repository."""
+def run(
+    repository: "GitRepository",
+    request: "Request",
+    *,
+    branch: str,
+    base_branch: str,
+    plan: "SavedPlan | None" = None,
+    planning: "Callable[[Planner], Planner] | None" = None,
+    approval: "Callable[[Callable[[], None]], Callable[[Plan], bool]] | None" = None,
+    flags: "Mapping[str, object] | None" = None,
+) -> "Report":
+    """Run it with the settings in force; the pull request stays in the repository.
+
+    `plan` is to be carried out as it is; else `planning` makes the only planner out of the one there is. `approval`
+    gives what is asked about the plan.
+    """
     from gitagent.adapters.local_forge import LocalForge
     from gitagent.cli import building, carrying
 
-    flags = {"forge.name": "local"}
+    flags = {**(flags or {}), "forge.name": "local"}
     config = building.config_for(repository, flags)
     more: dict[str, Any] = {"base_branch": base_branch, "candidates": None, "branch": branch, "carry_on": True}
+    more["planned"] = plan is not None or planning is not None
     with carrying.ended_by_signals():
         return carrying.carried_out(
             repository=repository,
@@ -56,4 +74,7 @@ def run(repository: "GitRepository", request: "Request", *, branch: str, base_br
             options=carrying.options_for(config, run=new_run(), **more),
             start=carrying.started(request, flags, more),
             files={},
+            plan=plan,
+            planning=planning,
+            approval=approval,
         )

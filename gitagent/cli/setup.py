@@ -48,12 +48,14 @@ def config_command(repo: str, as_json: bool) -> None:
 @click.option("--label", default="gitagent", show_default=True, help="With --github: the label that asks.")
 @click.option("--action", default=ACTION, show_default=True, metavar="OWNER/NAME@REF",
               help="With --github: where the action is taken from; a commit's oid pins it.")  # fmt: skip
-def init_command(repo: str, print_only: bool, github: bool, label: str, action: str) -> None:
+@click.option("--approve-plan", is_flag=True,
+              help="With --github: no code before somebody who may approves the plan.")  # fmt: skip
+def init_command(repo: str, print_only: bool, github: bool, label: str, action: str, approve_plan: bool) -> None:
     """Write `.gitagent.toml` with every setting at its default, commented out; or the GitHub workflow."""
     from gitagent.adapters.git import GitRepository
 
     name = ".github/workflows/gitagent.yml" if github else ".gitagent.toml"
-    text = workflow(label, action) if github else example()
+    text = workflow(label, action, approve_plan=approve_plan) if github else example()
     if print_only:
         click.echo(text, nl=False)
         return
@@ -72,7 +74,7 @@ def init_command(repo: str, print_only: bool, github: bool, label: str, action: 
         click.echo(f"wrote {path}; see what is in force with: gitagent config")
 
 
-def workflow(label: str, action: str) -> str:
+def workflow(label: str, action: str, *, approve_plan: bool = False) -> str:
     """The workflow with this label, taking the action from there. Raises RequestError if either cannot be written."""
     if not re.fullmatch(r"[\w][\w .:/+-]{0,49}", label):
         raise RequestError(
@@ -85,6 +87,8 @@ def workflow(label: str, action: str) -> str:
             hint=f"gitagent init --github --action {ACTION}",
         )
     text = (Path(__file__).parent / "workflow.yml").read_text(encoding="utf-8")
+    if approve_plan:
+        text = text.replace("# approve-plan:", "approve-plan:")
     return text.replace("LABEL", label).replace("ACTION", action)
 
 

@@ -68,6 +68,14 @@ def clean(text: str) -> str:
     return re.sub(r"\n{4,}", "\n\n\n", text).strip()
 
 
+def visible(text: str) -> str:
+    """The text with every character that shows nothing, or turns the writing direction, named in its place."""
+    return "".join(
+        one if one in "\n\t " or (one.isprintable() and ord(one) not in _HIDDEN) else f"<U+{ord(one):04X}>"
+        for one in text
+    )
+
+
 def key_of(source: Source, reference: str, text: str) -> str:
     """The name of a request for good: an issue's number, else eight hex digits of what was asked."""
     if source == "issue":

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from gitagent.errors import RequestError
 
-Kind = Literal["nothing", "fix", "plan", "retry", "revise", "answer", "stop", "explain", "undo"]
+Kind = Literal["nothing", "fix", "plan", "approve", "retry", "revise", "answer", "stop", "explain", "undo"]
 
 # Begins every comment of ours. A comment that holds it never triggers, whoever wrote it.
 MARK = "<!-- gitagent"
-COMMANDS: tuple[Kind, ...] = ("fix", "plan", "retry", "stop", "explain", "undo")
+COMMANDS: tuple[Kind, ...] = ("fix", "plan", "approve", "retry", "stop", "explain", "undo")
 _COMMAND = re.compile(r"\A/gitagent[ \t]+([a-z]+)\b[ \t]*([^\n]*(?:\n.*)?)\Z", re.DOTALL)
 _QUOTED = re.compile(r"\A\s*/gitagent\b")
 _MOST = 60_000

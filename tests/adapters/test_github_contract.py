@@ -152,6 +152,14 @@ def test_what_the_jobs_of_the_workflow_ask_keeps_to_githubs_description(
     bot.say(21, "progress", "done")
     bot.say(21, "progress", "done")
     assert [one["body"] for one in server.comments[21][1:]] == ["<!-- gitagent progress -->\ndone"]
+    said = bot.comment(21, "progress")
+    assert said is not None and said.body == "\ndone" and bot.comment(21, "plan") is None
+    assert said.made_at == said.edited_at == server.now and bot.is_open(21)
+    server.add_reaction(said.id, "ada", "2029-01-01T00:00:00Z")
+    server.add_reaction(said.id, "mallory", "2030-01-02T00:00:00Z")
+    assert bot.approver(said) == ""
+    server.add_reaction(said.id, "ada", "2030-01-02T00:00:00Z")
+    assert bot.approver(said) == "ada"
     assert bot.has_asked_to_stop(21, "2026-01-01T00:00:00Z") == "ada"
     assert bot.has_asked_to_stop(21, "2026-01-03T00:00:00Z") == ""
     assert bot.review_comments(22, 5) == "greet.py:2: shorter"

@@ -89,6 +89,15 @@ def test_nothing_of_a_stranger_is_pasted_into_a_shell() -> None:
         assert not any("run" in step for step in job["steps"])
 
 
+def test_plans_are_approved_first_where_the_workflow_is_made_so() -> None:
+    asked = yaml.safe_load(workflow("gitagent", "gitagent/gitagent@v1", approve_plan=True))["jobs"]
+    others = yaml.safe_load(workflow("gitagent", "gitagent/gitagent@v1"))["jobs"]
+    for name in ("begin", "propose", "publish"):
+        (step,) = [one for one in asked[name]["steps"] if one["uses"] == "gitagent/gitagent@v1"]
+        assert step["with"].get("approve-plan", False) == (name != "begin")
+    assert "approve-plan" not in str(others)
+
+
 @pytest.mark.parametrize(
     ("label", "action"), [('a"', "a/b@c"), ("a\nb", "a/b@c"), ("", "a/b@c"), ("a", "a/b"), ("a", "$(x)@y")]
 )
@@ -199,6 +208,6 @@ def test_the_steps_run_as_shell_from_the_event_to_the_pull_request(
         outputs[job] = runner.run(checkout, job=job, sandbox="none", directory=str(work / "proposal"))
         commands = re.findall(r"^::(?!stop-commands::\w{32}$)(?!\w{32}::$).*", runner.log, re.MULTILINE)
         assert commands == [] or "::stop-commands::" in runner.log.split(commands[0])[0]
-    assert outputs["begin"] == {"decision": "fix", "number": "12", "reason": "labelled"}
+    assert outputs["begin"] == {"decision": "fix", "number": "12", "reason": "labelled", "group": "12"}
     assert outputs["propose"]["state"] == "proven" and outputs["publish"]["pull"] == "13"
     assert server.pulls[13]["draft"] and server.statuses[0]["state"] == "success"

@@ -5,16 +5,20 @@ propose  runs the pipeline; a token that can read; leaves a proposal: `proposal.
 publish  checks the proposal and pushes; a token that can write, no model, no code of the repository
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from gitagent.cli.bot import deciding, proposing, publishing, runner, telling
-from gitagent.errors import GitagentError
+from gitagent.errors import GitagentError, RequestError
 
-RUNS = ("fix", "retry", "revise")
+if TYPE_CHECKING:
+    from gitagent.proposals import Proposal
+
+RUNS = ("fix", "retry", "revise", "approve")
 
 _COMMON = [
     click.option("--label", default="gitagent", show_default=True, help="The label that asks."),
@@ -29,10 +33,18 @@ _COMMON = [
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What every job is told by the runner."""
+    """Give a job the site it is on and what is asked, out of what every job is told by the runner."""
+
+    @functools.wraps(command)
+    def on_site(
+        label: str, event_path: str, event_name: str, slug: str, api_url: str, repo: str, **more: Any
+    ) -> Any:
+        site = runner.site(repo, slug, api_url)
+        return command(site=site, asked=deciding.decided(site, event_name, event_path, label), **more)
+
     for option in reversed(_COMMON):
-        command = option(command)
-    return command
+        on_site = option(on_site)
+    return on_site
 
 
 @click.group()
@@ -42,50 +54,49 @@ def bot_command() -> None:
 
 @bot_command.command("begin")
 @_options
-def begin_command(label: str, event_path: str, event_name: str, slug: str, api_url: str, repo: str) -> None:
+def begin_command(site: runner.Site, asked: deciding.Asked) -> None:
     """Decide what the event asks, tell so in the one comment, and do what needs no run."""
-    forge = runner.forge(repo, slug, api_url)
-    trigger, decision = deciding.decided(forge, event_name, event_path, label)
-    runner.output({"decision": decision.kind, "number": str(decision.number), "reason": decision.reason})
+    decision = asked.decision
+    told = {"decision": decision.kind, "number": str(asked.number), "reason": decision.reason}
+    runner.output({**told, "group": asked.key if asked.number else ""})
     click.echo(f"{decision.kind}: {decision.reason}", err=True)
-    if decision.kind in (*RUNS, "plan") and decision.number:
-        forge.say(decision.number, telling.PROGRESS, telling.checklist(trigger, decision, done=1))
-    elif decision.kind == "stop" and decision.number:
-        forge.say(
-            decision.number,
-            telling.PROGRESS,
-            f"Stopped by @{telling.login(trigger.actor)}: what is under way will not be published.",
-        )
+    if asked.told and asked.number:
+        site.forge.say(asked.number, telling.APPROVAL, asked.told)
+    elif decision.kind in (*RUNS, "plan") and asked.number:
+        site.forge.say(asked.number, telling.PROGRESS, telling.checklist(asked, done=1))
+    elif decision.kind == "stop" and asked.number:
+        words = f"Stopped by @{telling.login(asked.trigger.actor)}: what is under way will not be published."
+        site.forge.say(asked.number, telling.PROGRESS, words)
 
 
 @bot_command.command("propose")
 @click.option(
     "--to", "directory", required=True, type=click.Path(file_okay=False), help="Where the proposal goes."
 )
+@click.option("--approve-plan", is_flag=True, help="Leave a plan that waits for approval, and no code.")
 @_options
-def propose_command(
-    directory: str, label: str, event_path: str, event_name: str, slug: str, api_url: str, repo: str
-) -> None:
+def propose_command(directory: str, approve_plan: bool, site: runner.Site, asked: deciding.Asked) -> None:
     """Run the pipeline on what the event asks, and leave a proposal. Nothing is pushed."""
     from gitagent import proposals
-    from gitagent.adapters.git import GitRepository
+    from gitagent.approving import OutdatedError
 
     target = Path(directory)
     target.mkdir(parents=True, exist_ok=True)
-    forge = runner.forge(repo, slug, api_url)
-    trigger, decision = deciding.decided(forge, event_name, event_path, label)
-    if decision.kind not in (*RUNS, "plan"):
-        proposals.write(target, proposals.Proposal(run="", state="nothing", reason=decision.reason))
+    kind = asked.decision.kind
+    if kind not in (*RUNS, "plan"):
+        proposals.write(target, proposals.Proposal(run="", state="nothing", reason=asked.decision.reason))
         return
-    repository = GitRepository(repo)
     try:
-        if decision.kind == "plan":
-            proposal = proposing.questions(repository, trigger, decision)
+        if kind == "plan":
+            proposal = proposing.planned(site, asked, target)
+        elif approve_plan and asked.plan is None:
+            proposal = proposing.only_plan(site, asked, target)
         else:
-            proposal = proposing.proposed(repository, forge, trigger, decision, target)
+            proposal = proposing.proposed(site, asked, target)
     except GitagentError as error:
         # The publishing job tells it where it was asked; the log has it too.
-        proposals.write(target, proposals.Proposal(run="", state="failed", reason=str(error)))
+        state = proposing.OUTDATED if isinstance(error, OutdatedError) else proposing.FAILED
+        proposals.write(target, proposals.Proposal(run="", state=state, reason=str(error)))
         raise
     proposals.write(target, proposal)
     runner.summary(proposal.body or proposal.reason)
@@ -99,6 +110,7 @@ def propose_command(
 @click.option("--base-branch", envvar="GITAGENT_BASE_BRANCH", default="", help="Branch pull requests are for.")
 @click.option("--diff-lines", type=click.IntRange(min=1), default=400, show_default=True)
 @click.option("--proven-only", is_flag=True, help="Push nothing whose certificate does not hold.")
+@click.option("--approve-plan", is_flag=True, help="Push nothing but what an approved plan is about.")
 @_options
 @click.pass_context
 def publish_command(
@@ -107,58 +119,66 @@ def publish_command(
     base_branch: str,
     diff_lines: int,
     proven_only: bool,
-    label: str,
-    event_path: str,
-    event_name: str,
-    slug: str,
-    api_url: str,
-    repo: str,
+    approve_plan: bool,
+    site: runner.Site,
+    asked: deciding.Asked,
 ) -> None:
     """Check a proposal against the policy, push it, and open or update the draft pull request."""
     from gitagent import proposals
-    from gitagent.adapters.git import GitRepository
 
-    forge = runner.forge(repo, slug, api_url)
-    trigger, decision = deciding.decided(forge, event_name, event_path, label)
-    repository = GitRepository(repo)
-    if decision.kind == "undo":
-        publishing.undo(forge, repository, trigger, decision)
+    kind = asked.decision.kind
+    if kind == "undo":
+        publishing.undo(site, asked)
         return
-    if decision.kind == "explain":
-        publishing.explain(forge, repository, decision)
+    if kind == "explain":
+        publishing.explain(site, asked)
         return
-    if decision.kind == "plan":
-        asked = proposals.read(Path(directory))
-        telling.tell(forge, trigger, decision, telling.plain(asked.reason))
-        if asked.state == deciding.QUESTIONS:
-            forge.say(decision.number, deciding.QUESTIONS, asked.body)
-        runner.output({"state": asked.state})
-        return
-    if decision.kind not in RUNS:
-        click.echo(f"nothing to publish: {decision.reason}", err=True)
+    if kind not in (*RUNS, "plan"):
+        click.echo(f"nothing to publish: {asked.decision.reason}", err=True)
         return
     proposal = proposals.read(Path(directory))
-    if not proposal.tip:
-        telling.tell(forge, trigger, decision, f"No change came of it: {telling.plain(proposal.reason)}")
+    if proposal.state == deciding.QUESTIONS and kind == "plan":
+        telling.tell(site, asked, telling.plain(proposal.reason))
+        site.forge.say(asked.number, deciding.QUESTIONS, proposal.body)
         runner.output({"state": proposal.state})
         return
-    stopped = forge.has_asked_to_stop(decision.number, trigger.at) if decision.number and trigger.at else ""
+    if proposal.state == proposing.PLAN and asked.plan is None and asked.number:
+        _post_plan(ctx, site, asked, proposal)
+        return
+    if not proposal.tip:
+        publishing.tell_outcome(site, asked, proposal)
+        runner.output({"state": proposal.state})
+        return
+    stopped = site.forge.has_asked_to_stop(asked.number, asked.trigger.at) if asked.trigger.at else ""
     if stopped:
-        telling.tell(forge, trigger, decision, f"Stopped by @{telling.login(stopped)}: nothing was published.")
+        telling.tell(site, asked, f"Stopped by @{telling.login(stopped)}: nothing was published.")
         runner.output({"state": "stopped"})
         return
-    base_branch = base_branch or repository.head().branch or "main"
-    policy = proposals.Policy(diff_lines=diff_lines, proven_only=proven_only)
-    checked = publishing.checked(
-        repository, forge, trigger, decision, proposal, Path(directory), base_branch, policy
+    base_branch = base_branch or site.repository.head().branch or "main"
+    policy = proposals.Policy(
+        diff_lines=diff_lines, proven_only=proven_only, approved_only=approve_plan or kind == "plan"
     )
+    checked = publishing.checked(site, asked, proposal, Path(directory), base_branch, policy)
     if checked.refused:
-        told = "\n".join(f"- {telling.plain(reason)}" for reason in checked.refused)
-        telling.tell(forge, trigger, decision, f"The proposal was not published:\n\n{told}")
-        runner.output({"state": "refused"})
-        click.echo("error: the proposal is refused: " + "; ".join(checked.refused), err=True)
-        ctx.exit(1)
-    pull = publishing.publish(forge, proposal, checked, base_branch)
+        _refuse(ctx, site, asked, checked.refused)
+    pull = publishing.publish(site, asked, proposal, checked, base_branch)
     runner.output(
         {"state": "unproven" if checked.unproven else "proven", "pull": str(pull.number), "url": pull.url}
     )
+
+
+def _post_plan(ctx: click.Context, site: runner.Site, asked: deciding.Asked, proposal: "Proposal") -> None:
+    try:
+        name = publishing.post_plan(site, asked, proposal)
+    except RequestError as error:
+        _refuse(ctx, site, asked, (str(error),))
+    telling.tell(site, asked, f"Plan `{name}` waits for approval: `/gitagent approve`.")
+    runner.output({"state": proposal.state})
+
+
+def _refuse(ctx: click.Context, site: runner.Site, asked: deciding.Asked, why: Sequence[str]) -> NoReturn:
+    told = "\n".join(f"- {telling.plain(reason)}" for reason in why)
+    telling.tell(site, asked, f"The proposal was not published:\n\n{told}")
+    runner.output({"state": "refused"})
+    click.echo("error: the proposal is refused: " + "; ".join(why), err=True)
+    ctx.exit(1)

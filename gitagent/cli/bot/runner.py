@@ -2,16 +2,30 @@
 
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gitagent.errors import ForgeError
 
 if TYPE_CHECKING:
+    from gitagent.adapters.git import GitRepository
+    from gitagent.adapters.git_plans import GitPlans
     from gitagent.adapters.github_bot import GitHubBot
 
 
-def forge(repo: str, slug: str, api_url: str) -> "GitHubBot":
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """The repository as a job has it: its checkout, the site it is on, and the plans that wait there."""
+
+    repository: "GitRepository"
+    forge: "GitHubBot"
+    plans: "GitPlans"
+
+
+def site(repo: str, slug: str, api_url: str) -> Site:
+    """The site of the repository `slug`. Raises ForgeError if that is no OWNER/NAME."""
     from gitagent.adapters.git import GitRepository
+    from gitagent.adapters.git_plans import GitPlans
     from gitagent.adapters.github import host_of, token_from
     from gitagent.adapters.github_bot import GitHubBot
     from gitagent.cli.forges import api_address
@@ -21,9 +35,13 @@ def forge(repo: str, slug: str, api_url: str) -> "GitHubBot":
         raise ForgeError(
             f"{slug!r} is no OWNER/NAME. Nothing was run.", hint="export GITHUB_REPOSITORY=OWNER/NAME"
         )
-    base_url = api_address(api_url)
-    return GitHubBot(
-        GitRepository(repo), found[1], found[2], token=token_from(os.environ, host_of(base_url)), base_url=base_url
+    base_url, repository = api_address(api_url), GitRepository(repo)
+    host = host_of(base_url)
+    token = token_from(os.environ, host)
+    return Site(
+        repository=repository,
+        forge=GitHubBot(repository, found[1], found[2], token=token, base_url=base_url),
+        plans=GitPlans(repository, token=token, host=host),
     )
 
 
@@ -36,6 +54,7 @@ def output(values: dict[str, str]) -> None:
 
 
 def summary(text: str) -> None:
+    """Text for the page of the workflow's run."""
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         with open(path, "a", encoding="utf-8") as out:
             out.write(text[:900_000] + "\n")
