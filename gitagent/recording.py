@@ -111,6 +111,7 @@ def read(text: str) -> tuple[dict[str, object], list[Call]]:
                 **{
                     **task,
                     "notes": tuple(Note(**note) for note in task["notes"]),
+                    "state": tuple(Note(**note) for note in task.get("state", ())),
                     "suspects": tuple(Suspect(**suspect) for suspect in task["suspects"]),
                     "depends_on": tuple(task["depends_on"]),
                 }

@@ -14,6 +14,7 @@ Source = Literal["text", "issue", "commit", "test", "stdin"]
 Outcome = Literal["passed", "failed", "error", "skipped"]
 State = Literal["passed", "failed", "inconclusive"]
 Action = Literal["change", "add", "delete", "rename"]
+_LAST, _EARLIER = "Refused last time", "Refused before that"
 Runner = Literal["pytest", "unittest", "npm", "cargo", "go", "maven", "gradle", "custom"]
 
 
@@ -155,6 +156,7 @@ class MicroTask:
     join back into the file; it is "" for a file to be made. `answer_tokens` is the room left for the
     diff. `depends_on` holds ids of tasks of the same plan; a low `priority` number goes first. Nobody is asked about
     the actions delete and rename (to the path `to`). `symbol` is the function or class it is about, "" if none is.
+    `state` is what was said, tried and done since it was planned, oldest first; it has a budget of its own in prompts.
     """
 
     id: str
@@ -171,11 +173,14 @@ class MicroTask:
     action: Action = "change"
     to: str = ""
     symbol: str = ""
+    state: tuple[Note, ...] = ()
 
     def retried_after(self, reason: str) -> "MicroTask":
-        """The same question, told what was wrong with the last answer."""
-        told = f"{self.instruction}\n\nRefused last time: {reason}"
-        return replace(self, instruction=told, attempt=self.attempt + 1)
+        """The same question, told what was wrong with the last answer, and with those before."""
+        before = (note for note in self.state if note.text != reason or note.title not in (_LAST, _EARLIER))
+        known = (replace(note, title=_EARLIER, priority=4) if note.title == _LAST else note for note in before)
+        state = (*known, Note(title=_LAST, text=reason, priority=2))
+        return replace(self, state=state, attempt=self.attempt + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

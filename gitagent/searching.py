@@ -122,9 +122,9 @@ class Search:
     def model(self, worker: Worker, plan: Plan) -> Iterator[Candidate]:
         """Survivors among a model's answers, task by task; a refusal or a failed test is told to it."""
         for task in map(self._corrected, plan.tasks[:MODEL_TASKS]):
-            told = ""
+            tried: list[str] = []
             for number in range(self._budget.limits.attempts):
-                asked = turns.again(task, told, number) if told else task
+                asked, told = turns.again(task, tried, number) if tried else task, ""
                 for trial in self._answers(worker, asked, self._wanted.get(worker.name, 1)):
                     if isinstance(trial, str):
                         told = trial
@@ -135,6 +135,7 @@ class Search:
                         told = "the tests it must turn green pass, but others that passed before now fail"
                     else:
                         told = turns.short(f"the change applies, but the tests still fail: {trial.reason}")
+                tried += [told] if told else []
 
     def best(self, task: MicroTask, workers: Sequence[Worker], first: str = "") -> tuple[Candidate | None, str]:
         """The answer that turns most red tests green, with its verdict in words, or None with the reason.
@@ -144,16 +145,17 @@ class Search:
         was not asked stands in for it.
         """
         by_name, task = {worker.name: worker for worker in workers}, self._corrected(task)
-        names, told = list(by_name), ""
+        names, told, tried = list(by_name), "", list[str]()
         current: str | None = first or (names[0] if names else None)
         answers: list[State] = []
         down, done = set[str](), set[str]()
         error: ModelError | None = None
         while current is not None:
-            asked = turns.again(task, told, len(answers)) if told else task
+            asked = turns.again(task, tried, len(answers)) if tried else task
             try:
                 chosen, said = self._best_answer(by_name[current], asked)
                 told = said or told or "no answer could be tried"  # the same answer again is not tried
+                tried.append(told)
             except ModelError as unreachable:
                 error, chosen, told = unreachable, None, str(unreachable)
                 down.add(current)

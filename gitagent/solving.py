@@ -7,6 +7,8 @@ from gitagent import searching, trimming
 from gitagent.certifying import Certifier
 from gitagent.choosing import Chooser
 from gitagent.core import diffs, instructions, messages, microtasks, turns
+from gitagent.core.microtasks import outlines
+from gitagent.core.texts import lines_of
 from gitagent.errors import GitagentError, ModelDownError, ModelError, RequestError
 from gitagent.events import Committed, Noted, Planned, ReplyRefused, StepStarted, TaskStarted
 from gitagent.guarding import Gate
@@ -17,6 +19,8 @@ from gitagent.tree import Tree
 
 # So many tasks are looked at at once, and as many answers may be paid for beyond a limit that is reached meanwhile.
 MOST_AHEAD = 8
+# So many of a new file's definitions are told to whoever builds on it.
+MOST_DEFINED = 8
 
 
 class Solver:
@@ -244,6 +248,7 @@ class Solver:
     def _all(self, plan: Plan, workers: list[Worker]) -> bool:
         """Commit every task of the plan in dependency order, then ask the whole suite; mend what it names."""
         tasks: list[MicroTask] = list(turns.in_order(plan.tasks))
+        known = {task.id: task for task in tasks}
         for attempt in range(1, self._options.limits.attempts + 1):
             changed = self._in_turn(tasks, workers, plan)
             if not self._progress.changes:
@@ -256,11 +261,8 @@ class Solver:
             told = turns.failures(self._progress.verdict)
             named = {task.id for task in turns.named(plan.tasks, told)} | self._progress.unfinished.keys()
             self._chooser.blame(named, [answer for _, answer in self._progress.changes])
-            tasks = [
-                replace(task.retried_after(told), attempt=attempt + 1)
-                for task in turns.in_order(plan.tasks)
-                if task.id in named
-            ]
+            known |= {name: replace(known[name].retried_after(told), attempt=attempt + 1) for name in named}
+            tasks = [known[task.id] for task in turns.in_order(plan.tasks) if task.id in named]
         return True
 
     def _in_turn(self, tasks: list[MicroTask], workers: list[Worker], plan: Plan) -> list[bool]:
@@ -306,7 +308,7 @@ class Solver:
             ids.add(task.id)
             first = self._firsts[task.id] = self._chooser.first(names, task, plan)
             text = self._tree.text(task.path)
-            now = self._told(turns.refreshed(task, text))
+            now = self._told(self._informed(turns.refreshed(task, text)))
             asked.setdefault(first, []).append((now, text or ""))
         self._budget.check()
         for name, questions in asked.items():
@@ -318,7 +320,7 @@ class Solver:
             return self._take_away(task)
         names = [worker.name for worker in workers]
         first = self._firsts.pop(task.id, "") or self._chooser.first(names, task, plan)
-        task_now = turns.refreshed(task, self._tree.text(task.path))
+        task_now = self._informed(turns.refreshed(task, self._tree.text(task.path)))
         chosen, trial = self._search.best(task_now, workers, first)
         if chosen is None:
             if not any(candidate.task == task.id for _, candidate in self._progress.changes):
@@ -328,6 +330,19 @@ class Solver:
         self._progress.unfinished.pop(task.id, None)
         self._search.accept(chosen)
         return True
+
+    def _informed(self, task: MicroTask) -> MicroTask:
+        """The task with what the tasks it depends on have done; of a new file, with what that defines."""
+        done = {answer.task: answer for _, answer in self._progress.changes if answer.task in task.depends_on}
+        notes = []
+        for answer in done.values():
+            said = [f"{' and '.join(answer.texts)}: {answer.pattern}"]
+            for path, text in answer.texts.items():
+                if text is not None and self._tree.on_base(path) is None and answer.worker != "plan":
+                    spans = outlines.outline(path, text)[:MOST_DEFINED]
+                    said += [outlines.header(lines_of(text), span) for span in spans]
+            notes.append(Note(title="Done before this", text="\n".join(said), priority=3))
+        return replace(task, state=(*notes, *task.state))
 
     def _take_away(self, task: MicroTask) -> bool:
         """Commit a file's end, or its new path: nobody need be asked what that looks like."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from gitagent.events import Steered
 from gitagent.ports import Listener, Steps
-from gitagent.records import MicroTask
+from gitagent.records import MicroTask, Note
 
 LONGEST = 1_000
 
@@ -33,10 +33,8 @@ class Steering:
 
     def told(self, task: MicroTask) -> MicroTask:
         """The task with what was taken up so far."""
-        if not self._said:
-            return task
-        told = "\n".join(f"- {text}" for text in self._said)
-        return replace(task, instruction=f"{task.instruction}\n\nSaid since by who asked for this:\n{told}")
+        said = (Note(title="Said since by who asked for this", text=text, priority=1) for text in self._said)
+        return replace(task, state=(*task.state, *said))
 
     def too_late(self) -> tuple[str, ...]:
         """What came after the last boundary."""

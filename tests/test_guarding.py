@@ -44,7 +44,7 @@ def test_an_answer_that_loosens_a_test_is_refused_untried_and_told_to_the_model(
     assert report.state == "proven" and len(report.commits) == 2
     (refused,) = world.of(ReplyRefused)[:1]
     assert "test_calc.py:1: what test_add asserts is changed" in refused.reason  # type: ignore[attr-defined]
-    assert "Refused last time: the change tampers with what judges it" in api.asked[1].instruction
+    assert "the change tampers with what judges it" in api.asked[1].state[-1].text
     proposed = [event.diff for event in world.of(CandidateProposed)]  # type: ignore[attr-defined]
     assert not any("-    assert add(2, 3) == 5" in diff for diff in proposed)
 

@@ -85,7 +85,7 @@ def test_a_diff_over_the_limit_of_lines_is_refused_and_the_model_is_told_so() ->
     worker = FakeWorker("local", "1\n2\n3\n4\n" + BASE, "GOOD\n" + BASE)
     chosen, said = trying.search.best(TASK, [worker])
     assert chosen is not None and chosen.texts["a.txt"].startswith("GOOD") and said.startswith("passed")
-    assert "the diff changes 4 lines, at most 3 are allowed" in worker.asked[1].instruction
+    assert "the diff changes 4 lines, at most 3 are allowed" in worker.asked[1].state[-1].text
     assert [task.attempt for task in worker.asked] == [1, 2]
 
 
@@ -94,14 +94,15 @@ def test_a_model_is_told_why_it_was_refused_and_what_the_tests_say() -> None:
     worker = FakeWorker("local", DiffError("no hunk fits"), "bad\n" + BASE, "GOOD\n" + BASE)
     survivor = next(iter(trying.search.model(worker, PLAN)))
     assert survivor.texts["a.txt"] == "GOOD\n" + BASE
-    assert "Refused last time: no hunk fits" in worker.asked[1].instruction
-    assert "the change applies, but the tests still fail" in worker.asked[2].instruction
+    assert worker.asked[1].state[-1].text.startswith("no hunk fits")
+    assert "the change applies, but the tests still fail" in worker.asked[2].state[-1].text
+    assert [note.title for note in worker.asked[2].state] == ["Refused before that", "Refused last time"]
 
 
 def test_a_survivor_the_whole_suite_refused_is_told_and_asked_again() -> None:
     worker = FakeWorker("local", "GOOD\n" + BASE, "GOOD 2\n" + BASE)
     survivors = list(Trying(limits=Limits(attempts=2)).search.model(worker, PLAN))
-    assert len(survivors) == 2 and "others that passed before now fail" in worker.asked[1].instruction
+    assert len(survivors) == 2 and "others that passed before now fail" in worker.asked[1].state[-1].text
 
 
 def test_the_next_worker_is_asked_only_after_the_one_before_gave_nothing_usable_so_often() -> None:
@@ -109,7 +110,7 @@ def test_the_next_worker_is_asked_only_after_the_one_before_gave_nothing_usable_
     local, api = FakeWorker("local", DiffError("no")), FakeWorker("api", "GOOD\n" + BASE)
     chosen, _ = trying.search.best(TASK, [local, api])
     assert chosen is not None and chosen.worker == "api"
-    assert (len(local.asked), len(api.asked)) == (2, 1) and "Refused last time: no" in api.asked[0].instruction
+    assert (len(local.asked), len(api.asked)) == (2, 1) and api.asked[0].state[-1].text.startswith("no")
 
 
 def test_a_worker_out_of_reach_is_passed_over_and_told_only_if_no_other_helps() -> None:

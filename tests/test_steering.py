@@ -14,6 +14,7 @@ from gitagent.adapters.git_running import Running
 from gitagent.adapters.git_runs import GitRuns
 from gitagent.cli import main
 from gitagent.events import Event, Steered
+from gitagent.records import Note
 from gitagent.remembering import JournaledSteps
 from gitagent.steering import LONGEST, Steering
 from tests.fakes import FakeWorker
@@ -31,8 +32,12 @@ def test_a_correction_is_told_at_the_next_task_boundary_and_written_down(world: 
     world.planners.append(world.planned())
     assert world.pursue().state == "proven"
     first, second = api.asked
-    assert "Said since" not in first.instruction
-    assert second.instruction.endswith("Said since by who asked for this:\n- add numbers, and\nonly numbers")
+    assert first.state == ()
+    (refused, corrected) = second.state
+    assert corrected == Note(
+        title="Said since by who asked for this", text="add numbers, and\nonly numbers", priority=1
+    )
+    assert (refused.title, refused.priority) == ("Refused last time", 2)
     (told,) = world.of(Steered)
     assert told == Steered(task="t1", text="add numbers, and\nonly numbers")
     assert '"steered"' in GitRuns(GitRepository(str(world.root))).load("r1")["events.jsonl"]
@@ -54,7 +59,7 @@ def test_a_run_that_is_taken_up_again_hears_its_corrections_where_it_heard_them_
     assert [task == TASK for task in told] == [True, False, False] and len(heard) == 1
     again = Steering(list, heard.append, JournaledSteps(runs, "r1", runs.load("r1")))
     assert [again.corrected(TASK) for _ in range(3)] == told
-    assert len(told[1].instruction) < len(TASK.instruction) + LONGEST + 100
+    assert [len(note.text) for note in told[1].state] == [LONGEST]
 
 
 def test_another_process_hands_a_correction_to_a_live_run_and_to_no_other(repo: Path) -> None:

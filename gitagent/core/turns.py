@@ -7,12 +7,19 @@ from dataclasses import replace
 
 from gitagent.records import Findings, MicroTask, Verdict
 
-TOLD_CHARACTERS = 1_500
+# More of a reason is not kept; how much of it a worker is told is a matter of tokens.
+TOLD_CHARACTERS = 4_000
 
 
-def again(task: MicroTask, told: str, number: int) -> MicroTask:
-    """The task for the `number`-th attempt (from 0), each with an attempt of its own, so that each is asked anew."""
-    return replace(task.retried_after(told), attempt=task.attempt + max(number, 1))
+def again(task: MicroTask, tried: Sequence[str], number: int) -> MicroTask:
+    """The task for the `number`-th attempt (from 0), each with an attempt of its own, so that each is asked anew.
+
+    `tried` says of every attempt before, oldest first, what was wrong with it.
+    """
+    asked = task
+    for reason in tried:
+        asked = asked.retried_after(reason)
+    return replace(asked, attempt=task.attempt + max(number, 1))
 
 
 def in_order(tasks: Sequence[MicroTask]) -> Iterator[MicroTask]:

@@ -57,7 +57,7 @@ class Typist:
     """Plans these tasks, and answers each question about one; `answers` are by a word of the instruction."""
 
     def __init__(self, tasks: list[dict[str, object]] = TASKS, **answers: str) -> None:
-        self.tasks, self.asked = tasks, list[str]()
+        self.tasks, self.asked, self.prompts = tasks, list[str](), list[str]()
         self.answers = {"sign": SIGN, "nine": RULE, "Import": USE} | answers
 
     def __call__(self, asked: Asked) -> Answer:
@@ -68,6 +68,7 @@ class Typist:
         said = re.search(r"^Task: (.*)", asked.prompt, re.MULTILINE)
         assert said is not None, asked.prompt
         self.asked.append(said[1])
+        self.prompts.append(asked.prompt)
         return Answer(
             text=next((text for word, text in self.answers.items() if word in said[1]), "Not in one file.")
         )
@@ -104,6 +105,8 @@ def test_files_made_deleted_renamed_and_changed_after_their_rename_become_one_pr
         ["run: rename bin/run.sh to bin/shop", "R100 bin/run.sh bin/shop"],
         ["legacy: delete shop/legacy.py", "D shop/legacy.py"],
     ]
+    # Who builds on a new file is told what it defines.
+    assert "Done before this: shop/discount.py: define reduced(cents)\ndef reduced(cents)" in typist.prompts[-1]
     (branch,) = shop.branches()
     tree = dict(line.split("\t")[::-1] for line in shop.git("ls-tree", "-r", branch).split("\n"))
     assert tree.keys() == SHOP.keys() - {"shop/legacy.py", "shop/money.py", "bin/run.sh"} | {

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from gitagent.core.microtasks import state
 from gitagent.core.microtasks.outlines import segment
 from gitagent.core.microtasks.tokens import estimate
 from gitagent.core.secrets import Redacted, holds_credentials, redact
@@ -65,7 +66,8 @@ def prompt(
 ) -> Prompt:
     """The prompt for a task. `count` gives the tokens of messages in the worker's own tokenizer.
 
-    An answer to a question asked again gets more room, as far as the window has it. Raises TooLargeError if
+    An answer to a question asked again gets more room, as far as the window has it. The task's state has a budget of
+    its own, and what of it is shortened or left out is named like notes that are left out. Raises TooLargeError if
     instruction, excerpt and answer do not fit the window, RequestError for a file that credentials are kept in.
     """
     if holds_credentials(task.path):
@@ -77,17 +79,41 @@ def prompt(
         shown = f"{task.path} does not exist yet: begin with `--- /dev/null` and `+++ b/{task.path}`."
     # What the excerpt shows already is not said twice.
     notes = [note for note in task.notes if note.text.strip() and note.text.strip() not in task.excerpt]
-    fitting = fit(
-        SYSTEM,
-        f"Task: {task.instruction}\n\n{shown}",
-        notes,
-        count=count,
-        window=window,
-        answer_tokens=task.answer_tokens,
-        enough=enough,
-        subject=f"{task.path}: the question about lines {task.first_line}-{_last_line(task)}",
+    left_out: tuple[str, ...] = ()
+
+    def fitted(budget_tokens: int) -> Prompt:
+        nonlocal left_out
+        known, left_out = state.told(task.state, budget_tokens=budget_tokens, count=size)
+        return fit(
+            SYSTEM,
+            f"Task: {task.instruction}{known}\n\n{shown}",
+            notes,
+            count=count,
+            window=window,
+            answer_tokens=task.answer_tokens,
+            enough=enough,
+            subject=f"{task.path}: the question about lines {task.first_line}-{_last_line(task)}",
+        )
+
+    def size(text: str) -> int:
+        return count((Message(role="user", content=text),)) - count((Message(role="user", content=""),))
+
+    try:
+        fitting = fitted(min(state.STATE_TOKENS, window // 8))
+    except TooLargeError:
+        if not task.state:
+            raise
+        # What was tried gets the room that question and answer leave, before the question is split.
+        alone = prompt(replace(task, state=(), notes=()), count=count, window=window)
+        room = window - task.answer_tokens - alone.prompt_tokens - state.LEAST_TOKENS // 4
+        if room < state.LEAST_TOKENS:
+            raise
+        fitting = fitted(room)
+    return replace(
+        fitting,
+        answer_tokens=min(task.answer_tokens * task.attempt, window - fitting.prompt_tokens),
+        left_out=(*left_out, *fitting.left_out),
     )
-    return replace(fitting, answer_tokens=min(task.answer_tokens * task.attempt, window - fitting.prompt_tokens))
 
 
 def fit(
