@@ -11,7 +11,7 @@ from gitagent.core.microtasks import estimate
 from gitagent.errors import ModelError, RequestError
 from gitagent.events import Answered, ModelReplied, PromptBuilt, ReplyRefused, ToolFinished, ToolProposed
 from gitagent.ports import Listener, Model
-from gitagent.records import Message, Note
+from gitagent.records import Message, Note, Reply
 
 MOST_REFUSED = 3
 REFUSED = "refused: the user did not approve this call; look another way, or answer with what you know"
@@ -51,7 +51,10 @@ class Asker:
         approve: Callable[[Call], bool],
         budget: Budget,
         most_steps: int = asking.MOST_STEPS,
+        tight: bool = False,
     ) -> None:
+        """A `tight` asker's model is held to its schema token by token."""
+        self._tight = tight
         self._model, self._tools, self._listener = model, tools, listener
         self._approve, self._budget, self._most = approve, budget, most_steps
 
@@ -68,10 +71,12 @@ class Asker:
                 self._budget.check()
             except OutOfBudget as limit:
                 return Outcome(answer="", reason=str(limit), steps=tuple(steps))
-            reply = self._reply(question, notes, steps, told, warmer=refused)
+            reply = self._reply(question, notes, steps, told, warmer=refused, last=last)
             told = ""
             try:
-                action = asking.read(reply)
+                if reply.finish == "length":
+                    raise ModelError("it was cut off; reply shorter")
+                action = asking.read(reply.text)
             except ModelError as problem:
                 refused += 1
                 told = f"Your last reply was refused: {problem}."
@@ -101,10 +106,10 @@ class Asker:
             return Outcome(answer=text, reason="", steps=tuple(steps))
 
     def _reply(
-        self, question: str, notes: Sequence[Note], steps: Sequence[Step], told: str, *, warmer: int
-    ) -> str:
+        self, question: str, notes: Sequence[Note], steps: Sequence[Step], told: str, *, warmer: int, last: bool
+    ) -> Reply:
         window = self._model.window
-        answer_tokens = min(1024, window // 4)
+        answer_tokens = min(1024 * (warmer + 1), window // (3 if warmer else 4))
         said, left_out = asking.messages(
             question, notes, steps, told=told, count=self._model.count, window=window, answer_tokens=answer_tokens
         )
@@ -123,10 +128,10 @@ class Asker:
             answer_tokens=answer_tokens,
             temperature=0.3 if warmer else 0.0,
             seed=len(steps) + 100 * warmer,
-            schema=asking.SCHEMA,
+            schema=asking.schema(last=last, tight=self._tight),
         )
         self._listener(ModelReplied(spending=reply.spending))
-        return reply.text
+        return reply
 
     def _step(self, number: int, call: Call) -> Step:
         approved = call.tool == "think" or self._approve(call)
@@ -138,9 +143,9 @@ class Asker:
                 result = self._tools.run(call)
             except RequestError as problem:
                 result = Result(exit_code=2, stderr=str(problem))
-        # A fifth of what the window has for results, so that the last five stay whole.
-        room = max((self._model.window * 3 // 4 - 700) // (asking.KEPT_WHOLE + 1), 120)
-        result = asking.capped(result, room, estimate)
+        # A sixth of what the window has for steps, so that the last five stay whole.
+        room = (self._model.window * 3 // 4 - 700) // (asking.KEPT_WHOLE + 1) - estimate(asking.repeated(call))
+        result = asking.capped(result, max(room, 120), estimate)
         self._listener(
             ToolFinished(
                 number=number,

@@ -150,6 +150,15 @@ def test_no_prompt_exceeds_the_window_whatever_is_looked_at(world: World) -> Non
         assert world.ask(*looks, window=window).answer == "so"  # FakeModel itself fails on a prompt too long
 
 
+def test_the_last_five_results_stay_whole_after_long_calls_too(world: World) -> None:
+    long = says("bash", "seq 9000; : " + "x " * 1500, thought="because " * 300)
+    world.ask(*[long] * 7, says("answer", "it says 9000"))
+    final = world.model.asked[-1].text
+    results = [event.stdout for event in world.of(ToolFinished)][-5:]  # type: ignore[attr-defined]
+    assert all("9000" in result for result in results) and final.count(results[0]) == 5
+    assert "characters … " in final
+
+
 @pytest.mark.parametrize(
     "call",
     [says("read_file", "../../etc/passwd"), says("read_file", "/etc/passwd"), says("read_file", ".git/config"),

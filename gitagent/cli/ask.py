@@ -90,6 +90,7 @@ def ask_command(
                 approve=Approval(rules).approves,
                 budget=budget,
                 most_steps=min(max(config.ask.steps, 1), asking.MOST_STEPS),
+                tight=config.run.mode != "api",
             )
             outcome = asker.answer(asked, _notes(repository, commit, goes_on=goes_on))
     if not outcome.answer:
