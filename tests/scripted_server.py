@@ -21,6 +21,17 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 
+def outward_address() -> str:
+    """This machine's address as others see it, "" if it has none; an endpoint there counts as one elsewhere."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(("198.51.100.1", 9))  # nothing is sent
+        except OSError:
+            return ""
+        found = str(asking.getsockname()[0])
+    return "" if found.startswith("127.") else found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What the server does with one request.
@@ -83,7 +94,7 @@ def tokens_of(text: str) -> int:
 
 
 class ScriptedServer:
-    """Serves on 127.0.0.1 while it is entered; `url` is the base URL and `asked` every request so far.
+    """Serves on `host` while it is entered; `url` is the base URL and `asked` every request so far.
 
     `models` is what `/v1/models` lists. `tokenize` is None (no such page, 404), "vllm" or "llama". `playing` is a
     server that it passes for, with its own pages, and its own mind about fields it knows or does not.
@@ -97,8 +108,9 @@ class ScriptedServer:
         tokenize: str | None = None,
         port: int = 0,
         playing: "Played | None" = None,
+        host: str = "127.0.0.1",
     ) -> None:
-        self.playing = playing
+        self.playing, self._host = playing, host
         if playing is not None:
             models, tokenize = playing.models, playing.tokenize
         self.asked: list[Asked] = []
@@ -130,12 +142,12 @@ class ScriptedServer:
                 if not isinstance(sys.exc_info()[1], OSError):  # a client that hung up is no news
                     super().handle_error(request, client_address)
 
-        self._server = Server(("127.0.0.1", port), Handler)
+        self._server = Server((host, port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"http://{self._host}:{self._server.server_address[1]}/v1"
 
     @property
     def chats(self) -> list[Asked]:

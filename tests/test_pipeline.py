@@ -172,7 +172,7 @@ def test_a_failed_verdict_is_told_and_the_next_answer_becomes_a_commit_of_its_ow
     world.planners.append(world.planned())
     report = world.pursue()
     assert report.state == "proven" and len(report.commits) == 2
-    assert "the tests still fail" in api.asked[1].instruction
+    assert "the tests still fail" in api.asked[1].state[-1].text
     assert [event.state for event in world.of(VerdictReached)] == ["failed", "passed"]  # type: ignore[attr-defined]
 
 

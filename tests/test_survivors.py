@@ -122,7 +122,7 @@ def test_a_model_is_told_which_tests_its_answer_breaks() -> None:
     with searched() as (search, _):
         survivors = list(search.model(worker, PLAN))
     assert bodies(survivors) == ["len(items)"]
-    assert "it breaks others: test_calc.py::test_none" in worker.asked[1].instruction
+    assert "it breaks others: test_calc.py::test_none" in worker.asked[1].state[-1].text
 
 
 def test_what_reaches_for_the_tests_own_machinery_is_refused_untried() -> None:
