@@ -35,16 +35,21 @@ def published(cache: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def made(directory: Path, files: int, cache: Path) -> int:
-    """A repository of so many published source files, filled up with generated ones; its size in bytes."""
+    """A repository of so many published source files beside a few generated ones; the size of the former in bytes."""
     repositories.generate(directory, 20, bugs=2)
-    size = 0
-    for number, (path, data) in enumerate(published(cache)):
-        if number == files:
+    size = number = 0
+    for number, (path, data) in enumerate(published(cache), 1):
+        if number > files:
             break
         target = directory / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
         size += len(data)
+    if number < files:
+        sys.exit(
+            f"only {number:,} of {files:,} published source files could be fetched, so there is no index to measure; "
+            f"is pip there, and the package index in reach of `{sys.executable} -m pip download`?"
+        )
     git(directory, "add", "-A")
     git(directory, "commit", "-qm", "published sources")
     return size

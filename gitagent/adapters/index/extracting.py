@@ -101,7 +101,9 @@ def _query(language: str) -> Any:
 
 
 def _texts(source: bytes, nodes: Any) -> list[str]:
-    return [source[node.start_byte : node.end_byte].decode("utf-8", "replace") for node in nodes]
+    """The texts of nodes in the file's order; captures come in that of addresses in memory."""
+    places = sorted((node.start_byte, node.end_byte) for node in nodes)
+    return [source[first:end].decode("utf-8", "replace") for first, end in places]
 
 
 def _module(written: str) -> str:

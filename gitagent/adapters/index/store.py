@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from gitagent.core.retrieval.corpus import NUMBER
 from gitagent.core.retrieval.facts import Facts
 from gitagent.records import Definition
 
@@ -58,33 +59,54 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Facts of many blobs ready to be stored; numbers in postings count from 0 along `oids`."""
+    """Facts of many blobs ready to be stored; numbers in postings count from `first` along `oids`."""
 
+    first: int
     oids: tuple[str, ...]
     lengths: tuple[tuple[int, int, int], ...]
     outlines: tuple[bytes, ...]
     postings: dict[str, bytes]
 
 
-def batch_of(found: Iterable[tuple[str, Facts | None]]) -> Batch:
-    """The facts of blobs by oid as one batch; a blob without facts (a binary one) is known to have none."""
+def batch_of(found: Iterable[tuple[str, Facts | None]], first: int = 1) -> Batch:
+    """The facts of blobs by oid as one batch; a blob without facts (a binary one) is known to have none.
+
+    Several batches that are stored at once are best numbered one after the other, as an empty store keeps the numbers.
+    """
     oids, lengths, outlines = [], [], []
     postings: dict[str, Entries] = {}
-    for number, (oid, facts) in enumerate(found):
+    held = postings.get
+    for number, (oid, facts) in enumerate(found, first):
         oids.append(oid)
         lengths.append(facts.lengths if facts else (0, 0, 0))
         outlines.append(_packed(facts) if facts else b"")
         for term, (names, docs, body) in facts.counts.items() if facts else ():
             entry = number | names << 32 | docs << 40 | body << 48
-            if term in postings:
-                postings[term].append(entry)
-            else:
+            if (entries := held(term)) is None:
                 postings[term] = array("Q", (entry,))
+            else:
+                entries.append(entry)
     return Batch(
+        first=first,
         oids=tuple(oids),
         lengths=tuple(lengths),
         outlines=tuple(outlines),
         postings={term: entries.tobytes() for term, entries in postings.items()},
+    )
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Batches that are numbered one after the other as one; small ones made first take less time than a large one."""
+    postings: dict[str, bytes] = {}
+    for batch in batches:
+        for term, data in batch.postings.items():
+            postings[term] = postings[term] + data if term in postings else data
+    return Batch(
+        first=batches[0].first,
+        oids=tuple(oid for batch in batches for oid in batch.oids),
+        lengths=tuple(one for batch in batches for one in batch.lengths),
+        outlines=tuple(one for batch in batches for one in batch.outlines),
+        postings=postings,
     )
 
 
@@ -167,15 +189,16 @@ class Store:
         with self._writing():
             known = {oid for (oid,) in self._some("SELECT oid FROM documents WHERE oid IN", _oids(batches))}
             last = self._database.execute("SELECT coalesce(max(id), 0) FROM documents").fetchone()[0]
-            postings: dict[str, Entries] = {}
+            postings: dict[str, bytes] = {}
             added = 0
             for batch in batches:
                 numbers: dict[int, int] = {}
+                number = max(last, batch.first - 1)
                 for place, oid in enumerate(batch.oids):
                     if oid not in known:
                         known.add(oid)
-                        last += 1
-                        numbers[place] = last
+                        number += 1
+                        numbers[place] = last = number
                 added += len(numbers)
                 self._insert(batch, numbers)
                 _renumber(batch, numbers, postings)
@@ -196,12 +219,12 @@ class Store:
             ((number, batch.outlines[place]) for place, number in numbers.items() if batch.outlines[place]),
         )
 
-    def _segment(self, postings: Mapping[str, Entries], documents: int) -> None:
+    def _segment(self, postings: Mapping[str, bytes], documents: int) -> None:
         cursor = self._database.execute("INSERT INTO segments (documents) VALUES (?)", (documents,))
         number = cursor.lastrowid
         self._database.executemany(
             "INSERT INTO postings VALUES (?, ?, ?)",
-            ((term, number, postings[term].tobytes()) for term in sorted(postings)),
+            ((term, number, postings[term]) for term in sorted(postings)),
         )
 
     def _join_small(self) -> None:
@@ -210,10 +233,10 @@ class Store:
             "SELECT id, documents FROM segments WHERE documents < ?", (_SMALL_SEGMENT,)
         ).fetchall()
         if len(rows) > _MOST_SMALL:
-            joined: dict[str, Entries] = {}
+            joined: dict[str, bytes] = {}
             ids = [number for number, _ in rows]
             for term, data in self._some("SELECT term, data FROM postings WHERE segment IN", ids):
-                joined.setdefault(term, array("Q")).frombytes(data)
+                joined[term] = joined.get(term, b"") + data
             self._drop_segments(ids)
             self._segment(joined, sum(documents for _, documents in rows))
 
@@ -231,13 +254,13 @@ class Store:
         rows = self._database.execute("SELECT id, oid FROM documents ORDER BY id DESC").fetchall()
         others = [number for number, oid in rows if oid not in held]
         gone = set(others[self._spare // 2 :])
-        kept: dict[str, Entries] = {}
+        kept: dict[str, bytes] = {}
         for term, data in self._database.execute("SELECT term, data FROM postings").fetchall():
             entries = array("Q")
             entries.frombytes(data)
-            alive = array("Q", (entry for entry in entries if entry & 0xFFFFFFFF not in gone))
+            alive = array("Q", (entry for entry in entries if entry & NUMBER not in gone))
             if alive:
-                kept.setdefault(term, array("Q")).extend(alive)
+                kept[term] = kept.get(term, b"") + alive.tobytes()
         for table in ("postings", "segments"):
             self._database.execute(f"DELETE FROM {table}")
         self._segment(kept, count - len(gone))
@@ -342,28 +365,24 @@ def _oids(batches: Sequence[Batch]) -> list[str]:
     return [oid for batch in batches for oid in batch.oids]
 
 
-def _renumber(batch: Batch, numbers: Mapping[int, int], into: dict[str, Entries]) -> None:
-    """Add a batch's postings with the numbers its documents got; those without one are left out."""
+def _renumber(batch: Batch, numbers: Mapping[int, int], into: dict[str, bytes]) -> None:
+    """Add a batch's postings with the numbers its documents got, by their place; those without one are left out."""
     whole = len(numbers) == len(batch.oids)
-    offset = next(iter(numbers.values()), 0)
+    offset = numbers[0] - batch.first if whole and numbers else 0
     for term, data in batch.postings.items():
-        entries = array("Q")
-        entries.frombytes(data)
-        if whole:  # then the numbers follow each other
-            added = array("Q", [entry + offset for entry in entries])
-        else:
-            added = array(
-                "Q",
-                [
-                    entry >> 32 << 32 | numbers[entry & 0xFFFFFFFF]
-                    for entry in entries
-                    if entry & 0xFFFFFFFF in numbers
-                ],
-            )
-        if term in into:
-            into[term].extend(added)
-        elif added:
-            into[term] = added
+        if offset or not whole:
+            entries = array("Q")
+            entries.frombytes(data)
+            if whole:  # then the numbers follow each other
+                entries = array("Q", [entry + offset for entry in entries])
+            else:
+                placed = [(entry, (entry & NUMBER) - batch.first) for entry in entries]
+                entries = array(
+                    "Q", [entry & ~NUMBER | numbers[place] for entry, place in placed if place in numbers]
+                )
+            data = entries.tobytes()
+        if data:
+            into[term] = into[term] + data if term in into else data
 
 
 def _packed(facts: Facts) -> bytes:

@@ -1,19 +1,24 @@
 """Brings the index up to a tree: reads the blobs it does not know yet, in several processes where that pays."""
 
+import gc
 import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from gitagent.adapters.index.extracting import extracted
-from gitagent.adapters.index.store import Batch, Store, batch_of
+from gitagent.adapters.index.store import Batch, Store, batch_of, joined
+from gitagent.core.retrieval.facts import Facts
 from gitagent.errors import RepositoryError
 from gitagent.records import FileEntry
 
 MOST_FILES = 100_000
 IN_ONE_PROCESS = 300
 """Fewer new files than this are read here: a second process takes a while to begin."""
+
+_MOST_AT_ONCE = 10_000
+"""Files that are read before any of them is stored: what is read takes memory, some 40 kB each."""
 
 _BATCH = 150
 _MOST_PROCESSES = 8
@@ -46,31 +51,29 @@ def update(
     missing = {entry.oid: entry.path for entry in entries if entry.oid not in known}
     if not missing:
         return 0
-    work = list(missing.items())
-    parts = [work[first : first + _BATCH] for first in range(0, len(work), _BATCH)]
-    processes = min(os.cpu_count() or 1, _MOST_PROCESSES, len(parts))
-    if len(work) < IN_ONE_PROCESS:
-        processes = 1
-    batches = _in_processes(parts, read, directory, processes)
-    store.add(batches, {entry.oid for entry in entries})
+    work, used = list(missing.items()), {entry.oid for entry in entries}
+    for first in range(0, len(work), _MOST_AT_ONCE):
+        part = work[first : first + _MOST_AT_ONCE]
+        processes = 1 if len(part) < IN_ONE_PROCESS else min(os.cpu_count() or 1, _MOST_PROCESSES)
+        store.add(_in_processes(part, read, directory, processes), used)
     return len(work)
 
 
 def _in_processes(
-    parts: Sequence[Sequence[tuple[str, str]]], read: Callable[[str], bytes], directory: str, processes: int
+    work: Sequence[tuple[str, str]], read: Callable[[str], bytes], directory: str, processes: int
 ) -> Sequence[Batch]:
-    """Share the parts out among processes, this one among them; what a broken one leaves is done here."""
-    shares = [parts[number::processes] for number in range(processes)]
+    """Share the work out among processes, this one among them; what a broken one leaves is done here."""
+    shares, first = [], 1
+    for number in range(processes):
+        shares.append((work[number::processes], first))
+        first += len(shares[-1][0])
     helpers = [_Helper(share, directory) for share in shares[1:]]
     try:
-        batches = [_batch(part, read) for part in shares[0]]
-        for helper in helpers:
-            found = helper.batches()
-            batches += [_batch(part, read) for part in helper.parts] if found is None else found
+        own = _batch(*shares[0], read)
+        return [own, *(helper.batch() or _batch(*helper.share, read) for helper in helpers)]
     finally:
         for helper in helpers:
             helper.stop()
-    return batches
 
 
 class _Helper:
@@ -80,9 +83,9 @@ class _Helper:
     module of whoever embeds us again.
     """
 
-    def __init__(self, parts: Sequence[Sequence[tuple[str, str]]], directory: str) -> None:
-        self.parts = parts
-        self._asked = pickle.dumps((parts, directory))
+    def __init__(self, share: tuple[Sequence[tuple[str, str]], int], directory: str) -> None:
+        self.share = share
+        self._asked = pickle.dumps((share, directory))
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._process = subprocess.Popen(
@@ -99,14 +102,14 @@ class _Helper:
         except OSError:
             self.stop()
 
-    def batches(self) -> Sequence[Batch] | None:
+    def batch(self) -> Batch | None:
         """What it read, None if it could not."""
         if self._process is None:
             return None
         data, _ = self._process.communicate()
         if self._process.returncode:
             return None
-        found: Sequence[Batch] = pickle.loads(data)  # from our own process, through its pipe
+        found: Batch = pickle.loads(data)  # from our own process, through its pipe
         return found
 
     def stop(self) -> None:
@@ -120,20 +123,26 @@ class _Helper:
 
 
 def serve() -> None:
-    """Answer one question of a process that indexes: parts and a directory in, batches out."""
-    parts, directory = pickle.loads(sys.stdin.buffer.read())
+    """Answer one question of a process that indexes: its share and a directory in, a batch out."""
+    gc.disable()  # nothing here is a cycle, and it ends soon
+    (work, first), directory = pickle.loads(sys.stdin.buffer.read())
     from gitagent.adapters.git import GitRepository
 
-    read = GitRepository(directory).read
-    found = [_batch(part, read) for part in parts]
-    sys.stdout.buffer.write(pickle.dumps(found))
+    sys.stdout.buffer.write(pickle.dumps(_batch(work, first, GitRepository(directory).read)))
 
 
-def _batch(part: Sequence[tuple[str, str]], read: Callable[[str], bytes]) -> Batch:
-    found = []
-    for oid, path in part:
+def _batch(work: Sequence[tuple[str, str]], first: int, read: Callable[[str], bytes]) -> Batch:
+    """The facts of blobs by oid and path, numbered from `first` on."""
+    parts: list[Batch] = []
+    for begin in range(0, len(work), _BATCH):
+        parts.append(batch_of(_found(work[begin : begin + _BATCH], read), first))
+        first += len(parts[-1].oids)
+    return joined(parts)
+
+
+def _found(work: Sequence[tuple[str, str]], read: Callable[[str], bytes]) -> Iterator[tuple[str, Facts | None]]:
+    for oid, path in work:
         try:
-            found.append((oid, extracted(path, read(oid))))
+            yield oid, extracted(path, read(oid))
         except RepositoryError:
             continue  # a partial clone lacks it; it may be there next time
-    return batch_of(found)

@@ -39,14 +39,12 @@ def facts(
     own = tuple(definitions)
     names = Counter(one.name for one in own)
     body = Counter(IDENTIFIER.findall(text[:READ_CHARACTERS]))
-    docs: Counter[str] = Counter()
-    for document in documents:
-        docs.update(IDENTIFIER.findall(document))
+    docs = Counter(IDENTIFIER.findall("\n".join(documents)))
     in_names, in_docs, anywhere = (_by_term(counted) for counted in (names, docs, body))
-    counts = {
-        term: (min(in_names.get(term, 0), TOP), min(in_docs.get(term, 0), TOP), min(times, TOP))
-        for term, times in anywhere.items()
-    }
+    counts = {term: (0, 0, times if times < TOP else TOP) for term, times in anywhere.items()}
+    for term in in_names.keys() | in_docs.keys():  # the few that are not in the text alone
+        if term in counts:
+            counts[term] = (min(in_names.get(term, 0), TOP), min(in_docs.get(term, 0), TOP), counts[term][2])
     if len(counts) > MOST_TERMS:  # data, not code: what stands there once leads nowhere
         best = sorted(counts, key=lambda term: (-counts[term][0], -counts[term][2], term))[:MOST_TERMS]
         counts = {term: counts[term] for term in best}
@@ -55,8 +53,10 @@ def facts(
     exact = {name for name in body if len(name) > 3 and is_compound(name)} | set(names) | set(used)
     if len(exact) > MOST_TERMS:
         exact = set(sorted(exact, key=lambda name: (-names[name], -body[name], name))[:MOST_TERMS])
+    # By `get`, as what a Counter lacks it looks up in Python.
+    defined, written = names.get, body.get
     for name in exact:
-        counts[f"={name[:200]}"] = (min(names[name], TOP), 0, min(body[name], TOP))
+        counts[f"={name[:200]}"] = (min(defined(name, 0), TOP), 0, min(written(name, 0), TOP))
     return Facts(
         counts=counts,
         lengths=(lengths[0], lengths[1], lengths[2]),
@@ -68,7 +68,8 @@ def facts(
 
 def _by_term(counted: Counter[str]) -> dict[str, int]:
     out: dict[str, int] = {}
+    held = out.get
     for word, times in counted.items():
         for term in terms_of(word):
-            out[term] = out.get(term, 0) + times
+            out[term] = held(term, 0) + times
     return out

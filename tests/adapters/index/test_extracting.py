@@ -46,6 +46,12 @@ def test_other_languages_tell_the_same(path: str) -> None:
     assert [one.replace("::", ".").lstrip("./") for one in found.imports] == ["x.js"]
 
 
+def test_what_is_called_comes_in_the_order_of_the_file() -> None:
+    names = [f"call_{number}" for number in range(300)]
+    found = extracted("a.py", "\n".join(f"{name}()" for name in names).encode())
+    assert found is not None and list(found.called) == names
+
+
 def test_any_other_text_is_words_alone() -> None:
     found = extracted("notes.md", b"# Read the `basket_total` file\n")
     assert found is not None and found.definitions == () and found.counts["=basket_total"] == (0, 0, 1)

@@ -1,16 +1,24 @@
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from gitagent.adapters.index.extracting import extracted
-from gitagent.adapters.index.store import NAME, Batch, Damaged, Store, batch_of
+from gitagent.adapters.index.store import NAME, Batch, Damaged, Store, batch_of, joined
 
 
 def batch(*names: str) -> Batch:
     """One Python file per name, its oid the name, that defines it and says `shared`."""
     return batch_of((name, extracted("a.py", f"def {name}():\n    return shared()\n".encode())) for name in names)
+
+
+def renumbered(first: int, *names: str) -> Batch:
+    """The same, numbered from another number on."""
+    return batch_of(((name, extracted("a.py", f"def {name}(): pass\n".encode())) for name in names), first)
 
 
 def holders(store: Store, term: str) -> set[str]:
@@ -19,6 +27,7 @@ def holders(store: Store, term: str) -> set[str]:
     return {documents[entry & 0xFFFFFFFF] for entry in store.postings([term]).get(term, ())}
 
 
+ROOT = Path(__file__).parents[3]
 ALL = {f"n{number}" for number in range(100)} | {"alpha", "beta", "gamma"}
 
 
@@ -46,6 +55,40 @@ def test_a_blob_that_another_process_stored_first_is_not_stored_twice(tmp_path: 
     assert len(one.postings(["=alpha"])["=alpha"]) == 1
     one.close()
     other.close()
+
+
+def test_batches_keep_the_facts_of_their_files_whatever_numbers_they_get(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    for names in (["alpha", "n1"], ["beta", "n1", "n2"], ["gamma", "n3"]):
+        parts = [batch(*names[:1]), renumbered(2, *names[1:])]
+        store.add([joined(parts), renumbered(9, f"n{len(names) + 10}")])
+    for name in ("alpha", "beta", "gamma", "n1", "n2", "n3", "n12", "n13"):
+        assert holders(store, f"={name}") == {name}
+        (document,) = store.documents([name]).values()
+        assert [one.name for one in store.outlines([document.number])[document.number].definitions] == [name]
+    store.close()
+
+
+def test_a_build_that_is_killed_leaves_the_index_as_it_was(tmp_path: Path) -> None:
+    program = f"""
+import os, signal
+from dataclasses import replace
+from gitagent.adapters.index.store import Store
+from tests.adapters.index.test_store import batch
+class Deadly(dict):
+    def items(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+store = Store({str(tmp_path)!r})
+store.add([batch("alpha")])
+store.add([batch("beta"), replace(batch("gamma"), postings=Deadly())])
+"""
+    killed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    store = Store(str(tmp_path))
+    assert store.on_disk and set(store.documents(ALL)) == {"alpha"}
+    store.add([batch("beta", "alpha")])
+    assert holders(store, "=alpha") == {"alpha"} and holders(store, "=beta") == {"beta"}
+    store.close()
 
 
 def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
