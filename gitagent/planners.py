@@ -2,24 +2,24 @@
 
 from collections.abc import Callable, Sequence
 
-from gitagent.core import microtasks, planning
+from gitagent.core import microtasks, plan_schema, planning
 from gitagent.core.microtasks import outlines
 from gitagent.core.plan_files import SavedPlan
 from gitagent.core.replies import read_object
 from gitagent.core.texts import lines_of
 from gitagent.cutting import COMFORTABLE, SCAFFOLD, Cutter, Read, failing_notes, surroundings
 from gitagent.errors import ModelError, RequestError
-from gitagent.events import ModelReplied, PromptBuilt, ReplyRefused
+from gitagent.inquiring import Inquiry, inquire, learned
 from gitagent.ports import Listener, Model
 from gitagent.records import Findings, Message, MicroTask, Note, Place, Plan, Request, Span, Spending, Suspect
 
 # A map of the repository for a request, within a budget of tokens counted so.
 Map = Callable[[Request, int, Callable[[str], int]], str]
 
-LEARN = (Message(role="user", content=""),)
 # What an instruction may take before the request becomes a note.
 LONG_REQUEST = 250
-MAP_TOKENS = 600
+# A map of the repository takes an eighth of the window, and no more than this.
+MAP_TOKENS = 2_000
 MOST_NAMED = 12
 
 
@@ -160,73 +160,48 @@ class ChatPlanner:
             files = tuple(dict.fromkeys([*first, *(place.path for place in findings.places), *findings.files]))
         else:
             files = planning.ranked(findings.files, request.text, first)
-        self._model.count(LEARN)  # an adapter may learn the window by it
         mapped = self._mapped(request, findings)
         notes = (
             *planning.facts(findings, files, read),
             *findings.directives,
             *(mapped or _outlines(files[:3], read)),
         )
-        enough = self._enough + (MAP_TOKENS if mapped else 0)
-        spent: list[Spending] = []
-        refused = ""
-        for ask in range(self._asks):
-            answer_tokens = min(self._answer_tokens * (ask + 1), self._model.window // 3)
-            prompt = microtasks.fit(
-                planning.SYSTEM,
-                planning.body(request, refused),
-                notes,
-                count=self._model.count,
-                window=self._model.window,
-                answer_tokens=answer_tokens,
-                enough=enough,
-                subject="the request",
-            )
-            self._listener(
-                PromptBuilt(
-                    task="plan",
-                    worker=self.name,
-                    prompt_tokens=prompt.prompt_tokens,
-                    answer_tokens=answer_tokens,
-                    window=self._model.window,
-                    left_out=prompt.left_out,
-                )
-            )
-            reply = self._model.reply(
-                prompt.messages,
-                answer_tokens=answer_tokens,
-                temperature=0.0 if ask == 0 else 0.3,
-                seed=ask,
-                schema=planning.tight_schema(files[:MOST_NAMED]) if self._tight else planning.SCHEMA,
-            )
-            self._listener(ModelReplied(spending=reply.spending))
-            spent.append(reply.spending)
-            try:
-                if reply.finish == "length":
-                    raise ModelError(f"the answer was cut off at {answer_tokens} tokens; answer shorter")
-                answer = read_object(reply.text, planning.KEYS, wanted="tasks", inside=planning.TASK_KEYS)
-                steps = planning.steps_of(answer, lambda path: read(path) is not None, files)
-                tasks = self._cutter().tasks(steps, findings, read)
-            except ModelError as problem:
-                refused = str(problem)
-                self._listener(ReplyRefused(task="plan", worker=self.name, reason=refused))
-                continue
+
+        def planned(text: str) -> Plan:
+            answer = read_object(text, planning.KEYS, wanted="tasks", inside=planning.TASK_KEYS)
+            steps = planning.steps_of(answer, lambda path: read(path) is not None, files)
+            tasks = self._cutter().tasks(steps, findings, read)
             summary = planning.summary_of(answer, request.title)
-            plan = Plan(summary=summary, mode="all", tasks=tasks, planner=self.name, assumptions=_assumed(answer))
-            return plan, tuple(spent)
-        raise ModelError(
-            f"{self._model.name} gave no usable plan in {self._asks} answers; of the last one: {refused}. "
-            "Nothing was changed.",
+            return Plan(summary=summary, mode="all", tasks=tasks, planner=self.name, assumptions=_assumed(answer))
+
+        inquiry = Inquiry(
+            task="plan",
+            worker=self.name,
+            system=planning.SYSTEM,
+            body=lambda refused: planning.body(request, refused),
+            notes=notes,
+            schema=plan_schema.tight(files[:MOST_NAMED]) if self._tight else plan_schema.SCHEMA,
+            answer_tokens=self._answer_tokens,
+            enough=self._enough + (self._map_tokens if mapped else 0),
+            wanted="gave no usable plan",
             hint="set another model, or plan without one: gitagent fix --local",
+            asks=self._asks,
         )
+        return inquire(self._model, self._listener, inquiry, planned)
 
     def _mapped(self, request: Request, findings: Findings) -> tuple[Note, ...]:
-        """A map of the repository, where no test leads the way; it takes an eighth of the window at most."""
+        """A map of the repository, where no test leads the way, as large as the model's window allows."""
         if self._map is None or findings.suspects:
             return ()
-        budget = min(MAP_TOKENS, self._model.window // 8)
-        text = self._map(request, budget, lambda said: self._model.count((Message(role="user", content=said),)))
+        learned(self._model)
+        text = self._map(
+            request, self._map_tokens, lambda said: self._model.count((Message(role="user", content=said),))
+        )
         return (Note(title="The repository, likeliest first, with lines", text=text, priority=4),) if text else ()
+
+    @property
+    def _map_tokens(self) -> int:
+        return min(MAP_TOKENS, self._model.window // 8)
 
     def _cutter(self) -> Cutter:
         return Cutter(window=self._worker_window or self._model.window, count=self._count)

@@ -106,6 +106,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a rename onto a file": (task(action="rename", to="shop/rates.py"), "exists already"),
     "a rename to nowhere": (task(action="rename"), 'has no "to"'),
     "a file both changed and deleted": (tasks({}, {"action": "delete"}), "which one of them takes away"),
+    "a file both deleted and renamed": (
+        tasks({"action": "delete"}, {"action": "rename", "to": "shop/cart.py"}), "which one of them takes away"),
+    "a file both renamed and deleted": (
+        tasks({"action": "rename", "to": "shop/cart.py"}, {"action": "delete"}), "which one of them takes away"),
     "a file made twice": (tasks(*[{"path": "a.py", "action": "add", "symbol": None}] * 2), "both make a.py"),
     "a task too large": (task(path="shop/data.txt", symbol=None), "shop/data.txt"),
     "a long file without a place": (task(path="shop/long.py", symbol=None), 'name the "lines" to change'),

@@ -89,7 +89,7 @@ def plan_command(
     if model is None:
         click.echo("no model is set up: nobody asks back, and the plan names places only", err=True)
     elif not said or yes:
-        interviewer = asking(model, stream, index, request)
+        interviewer = asking(model, stream, index, request, tight=config.run.mode != "api")
         if issue is not None and not yes and forge is not None and forge.name != "local":
             if said is None and (asks := interviewer.all(request)):
                 _post(forge, issue, asks)
@@ -238,7 +238,8 @@ def comment_of(questions: "Sequence[Question]") -> str:
     return "Before this is planned, please say (in a comment, in any words):\n\n" + "\n".join(lines)
 
 
-def asking(model: "Model", stream: "Stream", index: "Index", request: "Request") -> "Interviewer":
+def asking(model: "Model", stream: "Stream", index: "Index", request: "Request", *, tight: bool) -> "Interviewer":
+    """Who asks back about a request; a `tight` one's model is held to its schema token by token."""
     from gitagent.questions import Interviewer
     from gitagent.records import Message, Note
 
@@ -248,7 +249,8 @@ def asking(model: "Model", stream: "Stream", index: "Index", request: "Request")
     mapped = index.repository_map(
         request.base, request.text, budget_tokens=min(400, model.window // 10), count=count
     )
-    return Interviewer(model, stream, notes=(Note(title="The repository", text=mapped),) if mapped else ())
+    notes = (Note(title="The repository", text=mapped),) if mapped else ()
+    return Interviewer(model, stream, notes=notes, tight=tight)
 
 
 def _asked_back(interviewer: "Interviewer", request: "Request") -> "list[Answered]":

@@ -35,76 +35,6 @@ TASK_KEYS: Mapping[str, Collection[str]] = {
     "depends_on": ("depends", "dependencies", "after", "requires", "needs", "blocked_by"),
     "priority": ("prio", "order", "importance", "rank"),
 }
-_STRING, _OR_NULL = {"type": "string"}, {"type": ["string", "null"]}
-SCHEMA: Mapping[str, object] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["summary", "assumptions", "tasks"],
-    "properties": {
-        "summary": _STRING,
-        "assumptions": {"type": "array", "items": _STRING},
-        "tasks": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": [
-                    "id",
-                    "action",
-                    "path",
-                    "to",
-                    "symbol",
-                    "lines",
-                    "instruction",
-                    "depends_on",
-                    "priority",
-                ],
-                "properties": {
-                    "id": _STRING,
-                    "action": {"type": "string", "enum": ["change", "add", "delete", "rename"]},
-                    "path": _STRING,
-                    "to": _OR_NULL,
-                    "symbol": _OR_NULL,
-                    "lines": {"type": ["array", "null"], "items": {"type": "integer"}},
-                    "instruction": _STRING,
-                    "depends_on": {"type": "array", "items": _STRING},
-                    "priority": {"type": "integer"},
-                },
-            },
-        },
-    },
-}
-
-
-def tight_schema(files: Sequence[str]) -> dict[str, object]:
-    """The same for a model that is held to it token by token: it names files there are, and comes to an end."""
-    text, short = {"type": "string", "maxLength": 240}, {"type": "string", "maxLength": 80}
-    line = {"type": "integer", "minimum": 1, "maximum": 999_999}
-    task = {
-        "id": {"type": "string", "pattern": "^t[1-9]$"},
-        "action": {"type": "string", "enum": list(_ACTIONS)},
-        "path": {"type": "string", "enum": list(files)} if files else short,
-        "to": {"anyOf": [short, {"type": "null"}]},
-        "symbol": {"anyOf": [short, {"type": "null"}]},
-        "lines": {"anyOf": [{"type": "array", "items": line, "minItems": 2, "maxItems": 2}, {"type": "null"}]},
-        "instruction": {**text, "minLength": 8},
-        "depends_on": {"type": "array", "items": {"type": "string", "pattern": "^t[1-9]$"}, "maxItems": 3},
-        "priority": {"type": "integer", "minimum": 1, "maximum": 9},
-    }
-    tasks = {
-        "type": "array",
-        "minItems": 1,
-        "maxItems": 3,
-        "items": {"type": "object", "additionalProperties": False, "required": list(task), "properties": task},
-    }
-    fields = {
-        "summary": {**text, "maxLength": 120},
-        "assumptions": {"type": "array", "items": {**text, "maxLength": 120}, "maxItems": 2},
-        "tasks": tasks,
-    }
-    return {"type": "object", "additionalProperties": False, "required": list(fields), "properties": fields}
-
-
 _ACTIONS: Mapping[Action, str] = {
     "change": "change modify edit update fix patch replace refactor extend improve modify_file edit_file update_file",
     "add": "add create new add_file create_file new_file write write_file",
@@ -275,7 +205,11 @@ def ordered(steps: Sequence[Step], exists: Callable[[str], bool]) -> tuple[Step,
     out = []
     for number, step in enumerate(connected, 1):
         gone, needs = leaving.get(step.path), list(step.depends_on)
-        if gone is not None and gone is not step and (gone.action == "delete" or step.action == "rename"):
+        if (
+            gone is not None
+            and gone is not step
+            and (gone.action == "delete" or step.action in ("delete", "rename"))
+        ):
             raise ModelError(
                 f"tasks {step.id} and {gone.id} are both about {step.path}, which one of them takes away"
             )

@@ -24,27 +24,21 @@ QUESTION_KEYS: Mapping[str, Collection[str]] = {
     "question": ("ask", "text", "q", "content"),
     "assumed": ("assumption", "default", "assume", "otherwise"),
 }
-_TEXT = {"type": "string"}
-SCHEMA: Mapping[str, object] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["questions"],
-    "properties": {
-        "questions": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["kind", "question", "assumed"],
-                "properties": {
-                    "kind": {"type": "string", "enum": ["why", "assumption", "edge case", "scope"]},
-                    "question": _TEXT,
-                    "assumed": _TEXT,
-                },
-            },
-        },
-    },
-}
+_KINDS = ("why", "assumption", "edge case", "scope")
+
+
+def schema(*, tight: bool) -> Mapping[str, object]:
+    """What an answer looks like; a `tight` one is for a model that is held to it token by token: it comes to an end."""
+    text: Mapping[str, object] = {"type": "string", "maxLength": 240} if tight else {"type": "string"}
+    fields = {"kind": {"type": "string", "enum": list(_KINDS)}, "question": text, "assumed": text}
+    one = {"type": "object", "additionalProperties": False, "required": list(fields), "properties": fields}
+    questions = {"type": "array", "items": one} | ({"maxItems": 3} if tight else {})
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["questions"],
+        "properties": {"questions": questions},
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,9 @@ def planned(site: "Site", asked: "Asked", target: Path) -> "Proposal":
     if said:
         request = questioning.heard(request, [intake.clean(one) for one in said])
     elif said is None and model is not None:
-        found = plan.asking(model, stream, building.index_for(repository), request).all(request)
+        found = plan.asking(
+            model, stream, building.index_for(repository), request, tight=config.run.mode != "api"
+        ).all(request)
         if found:
             body = plan.comment_of(found)
             return Proposal(run="", state=deciding.QUESTIONS, reason="there are questions", body=body)
