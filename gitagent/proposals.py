@@ -31,6 +31,7 @@ class Proposal:
     """A branch to publish, or the reason why there is none (`tip` is ""). `certificate` is its text or "".
 
     `plan` is the TOML of a plan that is to wait for approval, and `digests` JSON of the texts it was made for.
+    `steered` are the ids of the comments that the run took up.
     """
 
     run: str
@@ -44,6 +45,7 @@ class Proposal:
     certificate: str = ""
     plan: str = ""
     digests: str = ""
+    steered: str = ""
 
     @property
     def key(self) -> str:

@@ -38,6 +38,8 @@ class GitHubServer:
         self.pulls: dict[int, dict[str, Any]] = {}
         self.comments: dict[int, list[dict[str, Any]]] = {}
         self.reactions: dict[int, list[dict[str, Any]]] = {}
+        # The state of each workflow run that is known, by its id; a token may be kept from asking.
+        self.runs: dict[int, str] = {}
         # When what we write is written, as far as the site is concerned.
         self.now = "2030-01-01T00:00:00Z"
         self.review_comments: dict[int, list[dict[str, Any]]] = {}
@@ -215,6 +217,11 @@ class GitHubServer:
                 content = query.get("content", "")
                 some = self.reactions.get(int(wanted), [])
                 return 200, {}, [one for one in some if content in ("", one["content"])]
+            case ["POST", "repos", "ada", "shop", "issues", "comments", wanted, "reactions"]:
+                self.add_reaction(int(wanted), self.me["login"], self.now, data["content"], self.me["type"])
+                return 201, {}, self.reactions[int(wanted)][-1]
+            case ["GET", "repos", "ada", "shop", "actions", "runs", run] if int(run) in self.runs:
+                return 200, {}, self._shaped("run", id=int(run), status=self.runs[int(run)])
             case ["GET", "repos", "ada", "shop", "pulls", _, "reviews", review, "comments"]:
                 found = self.review_comments.get(int(review), [])
                 return 200, {}, [self._shaped("review-comment", **one) for one in found]

@@ -40,7 +40,8 @@ BOT = {
     f"{ISSUE}/events": ("get",),
     f"{ISSUE}/comments": ("get", "post"),
     "/repos/{owner}/{repo}/issues/comments/{comment_id}": ("patch",),
-    "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions": ("get",),
+    "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions": ("get", "post"),
+    "/repos/{owner}/{repo}/actions/runs/{run_id}": ("get",),
     f"{PULL}/reviews/{{review_id}}/comments": ("get",),
     "/repos/{owner}/{repo}/statuses/{sha}": ("post",),
 }
@@ -145,6 +146,7 @@ def shapes(described: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "pull-request": examples["pull-request"]["value"] | nobody,
         "reaction": examples["reaction-items"]["value"][0],
+        "run": examples["workflow-run"]["value"],
         "review-comment": examples["review-comment-items"]["value"][0],
         "status": examples["status"]["value"],
         "user": examples["private-user-response-with-public-profile-information"]["value"],

@@ -6,11 +6,12 @@ from typing import Any
 from urllib.parse import quote
 
 from gitagent.adapters.github import MOST_PAGES, GitHubForge
-from gitagent.core.triggers import MARK
+from gitagent.core.triggers import MARK, steering
 from gitagent.errors import ForgeError
 from gitagent.records import PullRequest
 
 WRITERS = ("admin", "maintain", "write")
+UNDER_WAY = ("queued", "in_progress", "waiting", "pending", "requested")
 # GitHub takes 65,536 characters of a comment and 140 of a status.
 MOST_COMMENT = 65_000
 MOST_STATUS = 140
@@ -24,6 +25,15 @@ class Comment:
     body: str
     made_at: str
     edited_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What somebody said to a run that is under way."""
+
+    id: int
+    login: str
+    text: str
 
 
 class GitHubBot(GitHubForge):
@@ -101,6 +111,34 @@ class GitHubBot(GitHubForge):
                 if self.may_ask(login):
                     return login
         return ""
+
+    def corrections(self, number: int, since: str) -> tuple[Correction, ...]:
+        """What was commented after this time to steer a run, oldest first, by whomever but bots: ask `may_ask`."""
+        found = []
+        for each in self._comments(number, since):
+            user, text = each.get("user") or {}, steering(str(each.get("body") or ""))
+            if text and user.get("type") != "Bot" and str(each.get("created_at") or "") > since:
+                found.append(Correction(id=int(each["id"]), login=str(user.get("login") or ""), text=text))
+        return tuple(found)
+
+    def react(self, comment: int, content: str) -> None:
+        """Put a reaction of ours on a comment; a second time changes nothing."""
+        path = f"issues/comments/{comment}/reactions"
+        self._ask("POST", path, f"the reaction on comment {comment}", {"content": content})
+
+    def has_reacted(self, comment: int, content: str) -> bool:
+        """Whether such a reaction is ours."""
+        path = f"issues/comments/{comment}/reactions?content={quote(content, safe='')}&per_page=100"
+        found = self._ask("GET", path, f"the reactions on comment {comment}")
+        return any((each.get("user") or {}).get("type") == "Bot" or self._is_me(each) for each in found)
+
+    def is_under_way(self, run: int) -> bool:
+        """Whether a run of a workflow has not ended yet; False too where the token may not see that."""
+        try:
+            found = self._ask("GET", f"actions/runs/{run}", f"workflow run {run}")
+        except ForgeError:
+            return False
+        return isinstance(found, dict) and found.get("status") in UNDER_WAY
 
     def is_open(self, number: int) -> bool:
         """Whether an issue or pull request is open; one that is gone is not."""

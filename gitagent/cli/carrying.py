@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -128,10 +128,12 @@ def carried_out(
     plan: SavedPlan | None = None,
     planning: "Callable[[Planner], Planner] | None" = None,
     approval: "Callable[[Callable[[], None]], Callable[[Plan], bool]] | None" = None,
+    steered: Callable[[], Sequence[str]] = tuple,
 ) -> Report:
     """Work on a request under the locks of its run and its branch, each step written down; how it ended.
 
-    `planning` makes another planner out of the one that the plan comes from.
+    `planning` makes another planner out of the one that the plan comes from; `steered` gives corrections beside those
+    typed and handed over here.
     """
     from gitagent import pipeline
     from gitagent.adapters.git_running import Running
@@ -162,7 +164,7 @@ def carried_out(
                 follow_remote(repository, branch)
             runs.save(options.run, {START: start, **files}, f"begun: {request.title}")
         with _typed(wanted=not as_json and approval is None) as typed:
-            ports = replace(ports, steered=lambda: [*running.steered(options.run), *typed()])
+            ports = replace(ports, steered=lambda: [*running.steered(options.run), *typed(), *steered()])
             return pipeline.pursue(request, ports, options)
 
 

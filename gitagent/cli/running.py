@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gitagent.core import intake
@@ -51,12 +51,13 @@ def run(
     plan: "SavedPlan | None" = None,
     planning: "Callable[[Planner], Planner] | None" = None,
     approval: "Callable[[Callable[[], None]], Callable[[Plan], bool]] | None" = None,
+    steered: Callable[[], Sequence[str]] = tuple,
     flags: "Mapping[str, object] | None" = None,
 ) -> "Report":
     """Run it with the settings in force; the pull request stays in the repository.
 
     `plan` is to be carried out as it is; else `planning` makes the only planner out of the one there is. `approval`
-    gives what is asked about the plan.
+    gives what is asked about the plan, `steered` the corrections that came from elsewhere since it was last asked.
     """
     from gitagent.adapters.local_forge import LocalForge
     from gitagent.cli import building, carrying
@@ -77,4 +78,5 @@ def run(
             plan=plan,
             planning=planning,
             approval=approval,
+            steered=steered,
         )

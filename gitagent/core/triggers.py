@@ -12,11 +12,13 @@ from typing import Any, Literal
 
 from gitagent.errors import RequestError
 
-Kind = Literal["nothing", "fix", "plan", "approve", "retry", "revise", "answer", "stop", "explain", "undo"]
+Kind = Literal[
+    "nothing", "fix", "plan", "approve", "retry", "revise", "steer", "answer", "stop", "explain", "undo"
+]
 
 # Begins every comment of ours. A comment that holds it never triggers, whoever wrote it.
 MARK = "<!-- gitagent"
-COMMANDS: tuple[Kind, ...] = ("fix", "plan", "approve", "retry", "stop", "explain", "undo")
+COMMANDS: tuple[Kind, ...] = ("fix", "plan", "approve", "retry", "steer", "stop", "explain", "undo")
 _COMMAND = re.compile(r"\A/gitagent[ \t]+([a-z]+)\b[ \t]*([^\n]*(?:\n.*)?)\Z", re.DOTALL)
 _QUOTED = re.compile(r"\A\s*/gitagent\b")
 _MOST = 60_000
@@ -44,6 +46,7 @@ class Trigger:
     author: str = ""
     branch: str = ""
     is_ours: bool = False
+    comment: int = 0
     review: int = 0
     review_state: str = ""
     at: str = ""
@@ -144,6 +147,12 @@ TABLE: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
+def steering(said: str) -> str | None:
+    """What a comment tells a run that is under way, None if it is no such comment."""
+    found = _COMMAND.match(said)
+    return found[2].strip() if found and found[1] == "steer" and MARK not in said else None
+
+
 def decide(trigger: Trigger, *, label: str = "gitagent") -> Decision:
     """The first row that fits."""
     seen = replace(trigger, label="labelled" if trigger.label == label else f"other {trigger.label}")
@@ -184,6 +193,7 @@ def _read(name: str, payload: Mapping[str, Any]) -> Trigger:
             trigger,
             said=_text(said.get("body")),
             is_bot=trigger.is_bot or by.get("type") == "Bot",
+            comment=int(comment.get("id") or 0) if name == "issue_comment" else 0,
             at=_text(said.get("created_at") or said.get("submitted_at")),
             review=int(review.get("id") or 0),
             review_state=_text(review.get("state")).lower(),

@@ -160,6 +160,15 @@ def test_what_the_jobs_of_the_workflow_ask_keeps_to_githubs_description(
     assert bot.approver(said) == ""
     server.add_reaction(said.id, "ada", "2030-01-02T00:00:00Z")
     assert bot.approver(said) == "ada"
+    server.add_comment(21, "mallory", "/gitagent steer be rude", "2026-01-03T00:00:00Z")
+    (heard,) = bot.corrections(21, "2026-01-01T00:00:00Z")
+    assert (heard.login, heard.text) == ("mallory", "be rude")
+    bot.react(heard.id, "eyes")
+    assert bot.has_reacted(heard.id, "eyes") and not bot.has_reacted(heard.id, "rocket")
+    server.reactions[heard.id][-1]["user"]["login"] = "mallory"
+    assert not bot.has_reacted(heard.id, "eyes")
+    server.runs |= {5: "in_progress", 6: "completed"}
+    assert bot.is_under_way(5) and not bot.is_under_way(6)
     assert bot.has_asked_to_stop(21, "2026-01-01T00:00:00Z") == "ada"
     assert bot.has_asked_to_stop(21, "2026-01-03T00:00:00Z") == ""
     assert bot.review_comments(22, 5) == "greet.py:2: shorter"

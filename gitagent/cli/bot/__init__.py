@@ -7,13 +7,14 @@ publish  checks the proposal and pushes; a token that can write, no model, no co
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from gitagent.cli.bot import deciding, proposing, publishing, runner, telling
-from gitagent.errors import GitagentError, RequestError
+from gitagent.cli.bot import deciding, proposing, publishing, runner, steering, telling
+from gitagent.errors import ForgeError, GitagentError, RequestError
 
 if TYPE_CHECKING:
     from gitagent.proposals import Proposal
@@ -32,7 +33,7 @@ _COMMON = [
 ]
 
 
-def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+def _options(command: Callable[..., Any], *, begins: bool = False) -> Callable[..., Any]:
     """Give a job the site it is on and what is asked, out of what every job is told by the runner."""
 
     @functools.wraps(command)
@@ -40,7 +41,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
         label: str, event_path: str, event_name: str, slug: str, api_url: str, repo: str, **more: Any
     ) -> Any:
         site = runner.site(repo, slug, api_url)
-        return command(site=site, asked=deciding.decided(site, event_name, event_path, label), **more)
+        asked = deciding.decided(site, event_name, event_path, label, begins=begins)
+        return command(site=site, asked=asked, **more)
 
     for option in reversed(_COMMON):
         on_site = option(on_site)
@@ -53,7 +55,7 @@ def bot_command() -> None:
 
 
 @bot_command.command("begin")
-@_options
+@functools.partial(_options, begins=True)
 def begin_command(site: runner.Site, asked: deciding.Asked) -> None:
     """Decide what the event asks, tell so in the one comment, and do what needs no run."""
     decision = asked.decision
@@ -61,9 +63,12 @@ def begin_command(site: runner.Site, asked: deciding.Asked) -> None:
     runner.output({**told, "group": asked.key if asked.number else ""})
     click.echo(f"{decision.kind}: {decision.reason}", err=True)
     if asked.told and asked.number:
-        site.forge.say(asked.number, telling.APPROVAL, asked.told)
+        site.forge.say(asked.number, telling.REFUSAL, asked.told)
     elif decision.kind in (*RUNS, "plan") and asked.number:
-        site.forge.say(asked.number, telling.PROGRESS, telling.checklist(asked, done=1))
+        telling.begun(site, asked)
+    elif decision.kind == "steer":
+        with suppress(ForgeError):  # a courtesy
+            site.forge.react(asked.trigger.comment, steering.HANDED_ON)
     elif decision.kind == "stop" and asked.number:
         words = f"Stopped by @{telling.login(asked.trigger.actor)}: what is under way will not be published."
         site.forge.say(asked.number, telling.PROGRESS, words)
@@ -137,16 +142,20 @@ def publish_command(
         click.echo(f"nothing to publish: {asked.decision.reason}", err=True)
         return
     proposal = proposals.read(Path(directory))
+    try:
+        said = steering.outcome(site, asked, proposal.steered)
+    except ForgeError as error:
+        said = f"Whether there were corrections meanwhile is not known: {telling.plain(str(error))}"
     if proposal.state == deciding.QUESTIONS and kind == "plan":
-        telling.tell(site, asked, telling.plain(proposal.reason))
+        telling.tell(site, asked, f"{telling.plain(proposal.reason)}\n\n{said}".rstrip())
         site.forge.say(asked.number, deciding.QUESTIONS, proposal.body)
         runner.output({"state": proposal.state})
         return
     if proposal.state == proposing.PLAN and asked.plan is None and asked.number:
-        _post_plan(ctx, site, asked, proposal)
+        _post_plan(ctx, site, asked, proposal, said)
         return
     if not proposal.tip:
-        publishing.tell_outcome(site, asked, proposal)
+        publishing.tell_outcome(site, asked, proposal, said)
         runner.output({"state": proposal.state})
         return
     stopped = site.forge.has_asked_to_stop(asked.number, asked.trigger.at) if asked.trigger.at else ""
@@ -161,18 +170,20 @@ def publish_command(
     checked = publishing.checked(site, asked, proposal, Path(directory), base_branch, policy)
     if checked.refused:
         _refuse(ctx, site, asked, checked.refused)
-    pull = publishing.publish(site, asked, proposal, checked, base_branch)
+    pull = publishing.publish(site, asked, proposal, checked, base_branch, said)
     runner.output(
         {"state": "unproven" if checked.unproven else "proven", "pull": str(pull.number), "url": pull.url}
     )
 
 
-def _post_plan(ctx: click.Context, site: runner.Site, asked: deciding.Asked, proposal: "Proposal") -> None:
+def _post_plan(
+    ctx: click.Context, site: runner.Site, asked: deciding.Asked, proposal: "Proposal", said: str
+) -> None:
     try:
         name = publishing.post_plan(site, asked, proposal)
     except RequestError as error:
         _refuse(ctx, site, asked, (str(error),))
-    telling.tell(site, asked, f"Plan `{name}` waits for approval: `/gitagent approve`.")
+    telling.tell(site, asked, f"Plan `{name}` waits for approval: `/gitagent approve`.\n\n{said}".rstrip())
     runner.output({"state": proposal.state})
 
 

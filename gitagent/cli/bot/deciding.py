@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitagent.core.triggers import Decision, Trigger
+from gitagent.core.triggers import Decision, Kind, Trigger
 from gitagent.errors import RequestError
 
 if TYPE_CHECKING:
@@ -61,8 +61,11 @@ class Asked:
         return intake.request(words, source="issue", base=base, reference=self.key, asked_by=trigger.actor)
 
 
-def decided(site: "Site", name: str, path: str, label: str) -> Asked:
-    """The decision on the event, "nothing" where the actor may not ask. Each job asks anew and believes no other."""
+def decided(site: "Site", name: str, path: str, label: str, *, begins: bool = False) -> Asked:
+    """The decision on the event, "nothing" where the actor may not ask. Each job asks anew and believes no other.
+
+    Only the job that `begins` leaves a correction to a run that is under way: where that is left to others, they run.
+    """
     from gitagent.core import triggers
 
     forge = site.forge
@@ -87,6 +90,8 @@ def decided(site: "Site", name: str, path: str, label: str) -> Asked:
         return _nothing(trigger, "whoever asked cannot write here")
     if decision.kind == "approve":
         return _approved(site, trigger, decision)
+    if decision.kind == "steer":
+        return _steered(site, trigger, decision, begins=begins)
     if name == "workflow_dispatch" and trigger.number:
         words, author = forge.issue(trigger.number)
         trigger = replace(trigger, text=words, author=author)
@@ -105,6 +110,24 @@ def decided(site: "Site", name: str, path: str, label: str) -> Asked:
 
 def _nothing(trigger: Trigger, why: str, *, told: str = "") -> Asked:
     return Asked(trigger=trigger, decision=Decision(kind="nothing", reason=why, number=trigger.number), told=told)
+
+
+def _steered(site: "Site", trigger: Trigger, decision: Decision, *, begins: bool) -> Asked:
+    """A correction: for the run that is under way, else for one that goes on with it."""
+    from gitagent.cli.bot import steering
+
+    if not decision.words:
+        why = "`/gitagent steer` needs words"
+        return _nothing(trigger, why, told=f"{why}: say behind it what should be different.")
+    if begins and trigger.comment:
+        asked = Asked(trigger=trigger, decision=decision)
+        if steering.is_under_way(site, asked):
+            return asked
+        if site.forge.has_reacted(trigger.comment, steering.TAKEN_UP):
+            return _nothing(trigger, "a run has taken it up already")
+    kind: Kind = "plan" if trigger.number in site.plans.waiting() else "fix"
+    reason = "/gitagent steer, and no run is under way"
+    return Asked(trigger=trigger, decision=replace(decision, kind=kind, reason=reason))
 
 
 def _with_branch(site: "Site", trigger: Trigger) -> Trigger:

@@ -1,11 +1,14 @@
 """What the proposing job leaves for the publishing one: questions, a plan, or a branch in a bundle."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from gitagent.cli.bot import deciding
+from gitagent.cli.printing import one_line
 from gitagent.errors import RequestError
 
 if TYPE_CHECKING:
@@ -69,15 +72,16 @@ def only_plan(site: "Site", asked: "Asked", target: Path, request: "Request | No
 
         return waits
 
+    flags = {"run.test_first": False}
     try:
-        report = _run(site, asked, request, planning=planning, approval=approval, flags={"run.test_first": False})
+        report, _ = _run(site, asked, request, planning=planning, approval=approval, flags=flags)
     except RequestError:
         if not plans:
             raise
         text = text_of(plans[0], request, "plan.toml")
         reason, digests = "a plan waits for approval", json.dumps(noting[-1].digests)
         return Proposal(run="", state=PLAN, reason=reason, plan=text, digests=digests)
-    return _proposal(site, asked, report, target)
+    return _proposal(site, asked, report, (), target)
 
 
 def proposed(site: "Site", asked: "Asked", target: Path) -> "Proposal":
@@ -87,12 +91,12 @@ def proposed(site: "Site", asked: "Asked", target: Path) -> "Proposal":
     plan = asked.plan
     request = asked.request(site.repository.head().oid)
     if plan is None:
-        return _proposal(site, asked, _run(site, asked, request), target)
+        return _proposal(site, asked, *_run(site, asked, request), target)
 
     def planning(planner: "Planner") -> "Planner":
         return ApprovedPlanner(planner, plan)
 
-    return _proposal(site, asked, _run(site, asked, request, planning=planning), target)
+    return _proposal(site, asked, *_run(site, asked, request, planning=planning), target)
 
 
 def _run(
@@ -103,11 +107,14 @@ def _run(
     planning: "Callable[[Planner], Planner] | None" = None,
     approval: "Callable[[Callable[[], None]], Callable[[Plan], bool]] | None" = None,
     flags: "Mapping[str, object] | None" = None,
-) -> "Report":
+) -> "tuple[Report, Sequence[int]]":
+    """How the run ended, and the comments that it took up."""
     from gitagent.cli import running
+    from gitagent.cli.bot.steering import Listening
 
     repository, trigger = site.repository, asked.trigger
-    return running.run(
+    listening = Listening(site.listening, asked, lambda words: click.echo(one_line(words), err=True))
+    report = running.run(
         repository,
         request,
         branch=trigger.branch if trigger.is_ours else running.branch_of_key(repository, request),
@@ -115,21 +122,24 @@ def _run(
         plan=asked.plan.saved if asked.plan else None,
         planning=planning,
         approval=approval,
+        steered=listening,
         flags=flags or {},
     )
+    return report, listening.heard
 
 
-def _proposal(site: "Site", asked: "Asked", report: "Report", target: Path) -> "Proposal":
+def _proposal(site: "Site", asked: "Asked", report: "Report", heard: "Sequence[int]", target: Path) -> "Proposal":
     from gitagent.adapters.git_bundle import bundle
     from gitagent.adapters.git_notes import GitNotes
     from gitagent.core import intake
     from gitagent.proposals import BUNDLE, Proposal
 
     repository, trigger = site.repository, asked.trigger
+    steered = " ".join(map(str, heard))
     hidden = intake.hidden(trigger.text + trigger.said)
     pull = report.pull
     if pull is None or not report.commits:
-        return Proposal(run=report.run, state=report.state, reason=report.reason)
+        return Proposal(run=report.run, state=report.state, reason=report.reason, steered=steered)
     head, tip = repository.head().oid, report.commits[-1].oid
     # Where the base branch has moved on since the branch was begun, it is still what the branch grew from.
     base = str(repository.git.merge_base(head, tip) or head)
@@ -145,4 +155,5 @@ def _proposal(site: "Site", asked: "Asked", report: "Report", target: Path) -> "
         base=base,
         tip=tip,
         certificate=GitNotes(repository).read(tip) or "",
+        steered=steered,
     )

@@ -44,14 +44,17 @@ def checked(
 
 
 def publish(
-    site: "Site", asked: "Asked", proposal: "Proposal", found: "Checked", base_branch: str
+    site: "Site", asked: "Asked", proposal: "Proposal", found: "Checked", base_branch: str, said: str
 ) -> "PullRequest":
-    """Push and open; whether it counts as proven is our own finding, not the proposal's word."""
+    """Push and open; whether it counts as proven is our own finding, not the proposal's word.
+
+    `said` is what became of corrections that came meanwhile.
+    """
     from gitagent.records import PullRequest
 
     forge = site.forge
     title = proposal.title.removeprefix("[unproven] ")
-    body = proposal.body
+    body = f"{said}\n\n{proposal.body}" if said else proposal.body
     if asked.plan is not None:
         body = f"> {_approval(asked, asked.plan)}\n\n{body}"
     if found.unproven:
@@ -73,7 +76,7 @@ def publish(
     forge.status(proposal.tip, state=state, description=words)
     shown = "a draft that is not proven" if found.unproven else "a proven draft"
     if proposal.key.isdecimal():
-        forge.say(int(proposal.key), telling.PROGRESS, f"{telling.boxes(3)}\n\nThere is {shown}: #{pull.number}.")
+        telling.ended(site, int(proposal.key), f"{telling.boxes(3)}\n\nThere is {shown}: #{pull.number}.")
     if asked.plan is not None:
         use_up(site, asked, asked.plan, f"There is {shown}: #{pull.number}.")
     return pull
@@ -117,10 +120,10 @@ def _approval(asked: "Asked", plan: "WaitingPlan") -> str:
     return f"Plan `{plan.name}` was approved by @{telling.login(asked.trigger.actor)}{how}."
 
 
-def tell_outcome(site: "Site", asked: "Asked", proposal: "Proposal") -> None:
+def tell_outcome(site: "Site", asked: "Asked", proposal: "Proposal", said: str) -> None:
     """Say why there is nothing to publish. A plan that cannot lead anywhere waits no longer."""
     words = f"No change came of it: {telling.plain(proposal.reason)}"
-    telling.tell(site, asked, words)
+    telling.tell(site, asked, f"{words}\n\n{said}".rstrip())
     if asked.plan is not None and proposal.state != proposing.FAILED:
         use_up(site, asked, asked.plan, words)
 

@@ -3,7 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gitagent.errors import ForgeError
 
@@ -15,11 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """The repository as a job has it: its checkout, the site it is on, and the plans that wait there."""
+    """The repository as a job has it: its checkout, the site it is on, and the plans that wait there.
+
+    `listening` is the same site for what nobody should wait for. `run` is the id of the workflow's run, "" outside of
+    one, and `page` the address of where such runs are shown.
+    """
 
     repository: "GitRepository"
     forge: "GitHubBot"
+    listening: "GitHubBot"
     plans: "GitPlans"
+    run: str
+    page: str
 
 
 def site(repo: str, slug: str, api_url: str) -> Site:
@@ -38,10 +45,18 @@ def site(repo: str, slug: str, api_url: str) -> Site:
     base_url, repository = api_address(api_url), GitRepository(repo)
     host = host_of(base_url)
     token = token_from(os.environ, host)
+    run, page = os.environ.get("GITHUB_RUN_ID", ""), os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+
+    def forge(**more: Any) -> GitHubBot:
+        return GitHubBot(repository, found[1], found[2], token=token, base_url=base_url, **more)
+
     return Site(
         repository=repository,
-        forge=GitHubBot(repository, found[1], found[2], token=token, base_url=base_url),
+        forge=forge(),
+        listening=forge(timeout_seconds=5.0, retry_seconds=()),
         plans=GitPlans(repository, token=token, host=host),
+        run=run if run.isdecimal() else "",
+        page=f"{page}/{found[1]}/{found[2]}/actions/runs",
     )
 
 
