@@ -160,9 +160,10 @@ class Solver:
     def _approved(self, plan: Plan) -> Plan:
         """The plan again. Raises RequestError if somebody is to be asked about it and says no."""
         if self._ports.approves is not None and not self._ports.approves(plan):
+            what = f"--issue {self._request.reference}" if self._request.source == "issue" else '"…"'
             raise RequestError(
                 "the plan was not approved. Nothing was committed.",
-                hint='write it down and edit it: gitagent plan "…" --out plan.toml; gitagent run plan.toml',
+                hint=f"write it down and edit it: gitagent plan {what} --out plan.toml; gitagent run plan.toml",
             )
         return plan
 

@@ -14,6 +14,8 @@ def text_of(plan: Plan, request: Request, file: str) -> str:
     document.add(tomlkit.comment(f"A plan by gitagent. Edit it, then: gitagent run {file}"))
     document["version"] = plan_files.VERSION
     document["request"] = _text(request.text)
+    if request.source == "issue" and request.reference.isdecimal():
+        document["issue"] = int(request.reference)
     document["base"] = request.base
     document["summary"] = plan.summary
     document["planner"] = plan.planner

@@ -137,7 +137,8 @@ def fix_command(
             words, source="commit", base=start, reference=oid, asked_by=repository.author(oid)
         )
     elif saved is not None:
-        request = intake.request(saved.request, source="text", base=start)
+        number = str(saved.issue or "")
+        request = intake.request(saved.request, source="issue" if number else "text", base=start, reference=number)
     elif text == ("-",):
         # Four bytes are the longest a character of UTF-8 can be.
         said = sys.stdin.buffer.read(4 * intake.MAX_CHARACTERS + 4).decode("utf-8", "replace")

@@ -18,20 +18,24 @@ LONGEST = 200_000
 MOST_TASKS = 100
 VERSION = 1
 _TEXTS = ("request", "base", "summary", "planner")
-_PLAN = frozenset((*_TEXTS, "version", "mode", "assumptions", "task"))
+_PLAN = frozenset((*_TEXTS, "version", "issue", "mode", "assumptions", "task"))
 _TASK = frozenset(("id", "action", "path", "to", "symbol", "lines", "instruction", "depends_on", "priority"))
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedPlan:
-    """A plan as a file holds it. `base` is the commit it was made for, "" if unknown; `file` is the file's name."""
+    """A plan as a file holds it. `base` is the commit it was made for, "" if unknown; `file` is the file's name.
+
+    `issue` is the issue that it is for, 0 if it is for none.
+    """
 
     file: str
     request: str
     summary: str
     steps: tuple[Step, ...]
     base: str = ""
+    issue: int = 0
     mode: Literal["all", "any"] = "all"
     planner: str = ""
     assumptions: tuple[str, ...] = ()
@@ -65,6 +69,9 @@ class _Reader:
         mode = self._text(table, "mode") or "all"
         if mode not in ("all", "any"):
             raise self._wrong("mode", f'expected "all" or "any", got {_shown(mode)}')
+        issue = table.get("issue", 0)
+        if not isinstance(issue, int) or isinstance(issue, bool) or not 0 <= issue < 10**10:
+            raise self._wrong("issue", f"expected an issue's number, got {_shown(issue)}")
         assumptions = self._texts(table, "assumptions")
         tasks = table.get("task")
         if not isinstance(tasks, list) or not tasks or not all(isinstance(task, dict) for task in tasks):
@@ -79,6 +86,7 @@ class _Reader:
             request=texts["request"],
             summary=texts["summary"],
             base=texts["base"],
+            issue=issue,
             mode="any" if mode == "any" else "all",
             planner=texts["planner"],
             assumptions=assumptions,

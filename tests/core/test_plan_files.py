@@ -66,6 +66,8 @@ def test_a_plan_is_read_with_all_it_says() -> None:
         ('summary = "Count them all"', "", "'summary': expected a text, and there is none"),
         ('planner = "chat"', "planner = 3", "plan.toml:5: 'planner': expected a text, got 3"),
         ('planner = "chat"', 'planer = "chat"', "plan.toml:5: 'planer': unknown, expected one of"),
+        ('planner = "chat"', 'issue = "12"', "plan.toml:5: 'issue': expected an issue's number, got '12'"),
+        ('planner = "chat"', "issue = true", "plan.toml:5: 'issue': expected an issue's number, got True"),
         ('planner = "chat"', 'mode = "some"', """plan.toml:5: 'mode': expected "all" or "any", got 'some'"""),
         ('base = "01', 'base = "zz', "plan.toml:3: 'base': expected the full name of a commit"),
         ('["prices are whole"]', "[1]", "plan.toml:6: 'assumptions': expected a list of texts"),
