@@ -16,6 +16,8 @@ MOST_PIECES = 6
 # What an excerpt is grown to, and what a question takes beside instruction and excerpt.
 COMFORTABLE = 400
 SCAFFOLD = 300
+# With less room for its excerpt than this an instruction is too long.
+LEAST_ROOM = 100
 
 
 class Cutter:
@@ -32,12 +34,16 @@ class Cutter:
         pieces: dict[str, tuple[str, ...]] = {}
         out: list[MicroTask] = []
         for step in steps:
-            text = read(step.path) or read(was.get(step.path, step.path)) or ""
+            text = read(was.get(step.path, step.path)) or ""
             if step.action in ("delete", "rename"):
                 out.append(self._taken_away(step, pieces))
                 pieces[step.id] = (step.id,)
                 continue
-            room = window - answer_tokens - SCAFFOLD - self._size(step.instruction)
+            asked = self._size(step.instruction)
+            room = window - answer_tokens - SCAFFOLD - asked
+            if room < LEAST_ROOM:
+                most = max(window - answer_tokens - SCAFFOLD - LEAST_ROOM, 0)
+                raise ModelError(f"{step.path}: the instruction takes {asked:,} tokens, at most {most:,} fit")
             first, excerpt = self._excerpt(step, text, findings, room)
             last = first + len(lines_of(excerpt)) - 1
             task = MicroTask(
@@ -145,6 +151,8 @@ class Cutter:
             except microtasks.TooLargeError:
                 raise ModelError(str(problem)) from problem
             return [piece for half in halves for piece in self._fitting(half, window)]
+        except RequestError as problem:  # a file that no model is asked about
+            raise ModelError(str(problem)) from problem
         return [task]
 
     def _size(self, text: str) -> int:

@@ -1,5 +1,6 @@
 """A question to a chat model that is answered with an object, and asked again with the reason where it is not."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -88,7 +89,7 @@ def inquire(
                 raise ModelError(f"the answer was cut off at {answer_tokens} tokens; answer shorter")
             return read(reply.text), tuple(spent)
         except ModelError as problem:
-            refused = str(problem)
+            refused = re.sub(r" Nothing was \w+\.?$", "", str(problem)).rstrip(".")  # that is said at the end
             listener(ReplyRefused(task=asked.task, worker=asked.worker, reason=refused))
     raise ModelError(
         f"{model.name} {asked.wanted} in {asked.asks} answers; of the last one: {refused}. Nothing was changed.",

@@ -9,7 +9,7 @@ from gitagent.choosing import Chooser
 from gitagent.core import diffs, instructions, messages, microtasks, turns
 from gitagent.core.microtasks import outlines
 from gitagent.core.texts import lines_of
-from gitagent.errors import GitagentError, ModelDownError, ModelError, RequestError
+from gitagent.errors import DiffError, GitagentError, ModelDownError, ModelError, RequestError
 from gitagent.events import Committed, Noted, Planned, ReplyRefused, StepStarted, TaskStarted
 from gitagent.guarding import Gate
 from gitagent.ports import Planner, Ports, Scratch, Worker
@@ -136,8 +136,12 @@ class Solver:
         whole = self._directives("", instructions.PLANNER_TOKENS)
         plan, _ = planner.plan(self._request, replace(findings, directives=whole), self._tree.shown)
         paths = dict.fromkeys(path for task in plan.tasks for path in (task.path, task.to) if path)
-        refused = {path for path in paths if self.leaves_alone(path)}
+        refused = {path for path in paths if self.leaves_alone(path)} | self._blocked(plan)
         kept = tuple(task for task in plan.tasks if not {task.path, task.to} & refused)
+        needed = {need for task in kept for need in task.depends_on}
+        for task in plan.tasks:
+            if task.id in needed and task not in kept:
+                self._progress.unfinished[task.id] = f"task {task.id} in {task.path}: it was left alone"
         if not kept:
             raise RequestError(
                 f"the plan by {planner.name} changes nothing that may be changed. Nothing was committed.",
@@ -151,6 +155,19 @@ class Solver:
         self._emit(Planned(plan=self._progress.plan))
         self._progress.saved()
         return self._progress.plan
+
+    def _blocked(self, plan: Plan) -> set[str]:
+        """The paths of new files that something is in the way of; the reason is told."""
+        leaving = {task.path for task in plan.tasks if task.action in ("delete", "rename")}
+        blocked = set[str]()
+        for task in plan.tasks:
+            made = task.to or (task.path if task.action == "add" else "")
+            if made and (reason := self._tree.blocks(made, leaving)):
+                blocked.add(made)
+                line = f"{made} {reason}, so nothing was put there"
+                self._progress.leave_out(line)
+                self._emit(Noted(level="warning", text=line))
+        return blocked
 
     def _directives(self, path: str, tokens: int) -> tuple[Note, ...]:
         """What the repository's instructions say for a file, and the project's lasting facts."""
@@ -284,6 +301,8 @@ class Solver:
                 continue
             try:
                 changed.append(self._commit_task(task, workers, plan))
+            except DiffError as error:  # what was to make room for it is still there, say
+                self._progress.unfinished[task.id] = f"task {task.id} in {task.path}: {error}"
             except ModelDownError:
                 raise
             except ModelError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from gitagent.core import testing
+from gitagent.core.paths import folded
 from gitagent.core.secrets import holds_credentials
 from gitagent.ports import Repository
 from gitagent.records import FileEntry
@@ -59,3 +60,12 @@ class Tree:
             return "holds credentials by its name"
         text = self.text(path) or ""
         return "is not UTF-8" if any("\udc80" <= char <= "\udcff" for char in text) else ""
+
+    def blocks(self, path: str, leaving: Collection[str] = ()) -> str:
+        """Why no file can be made at a path, in words that follow it; "" if one can. `leaving` are paths that go."""
+        for other in self.entries:
+            if other.startswith(f"{path}/") and other not in leaving:
+                return "is a folder"
+            if other != path and other not in leaving and folded(other) == folded(path):
+                return f"differs from {other} in case alone"
+        return ""

@@ -65,6 +65,27 @@ def test_what_is_renamed_is_changed_at_its_new_path(world: World) -> None:
     assert world.git(world.root, "show", f"{world.branches()[0]}:sums.py") == "x = 2"
 
 
+def test_what_something_is_in_the_way_of_is_left_out_with_what_depends_on_it(world: World) -> None:
+    (world.root / "bin").mkdir()
+    (world.root / "bin/a.sh").write_text("echo a\n")
+    world.git(world.root, "add", ".")
+    world.git(world.root, "commit", "--quiet", "-m", "bin")
+    world.base = world.git(world.root, "rev-parse", "HEAD")
+    onto_folder = gone("t2", "dead.py", "bin")
+    clash, too_early = (
+        replace(TASK, id=path, path=path, excerpt="", action="add") for path in ("CALC.py", "OLD.sh")
+    )
+    after = gone("t4", "old.sh", "new.sh", depends_on=("t2",))
+    world.workers = [Writing("api", {"calc.py": GOOD, "OLD.sh": "x\n"})]
+    world.planners.append(world.planned(TASK, onto_folder, clash, too_early, after))
+    report = world.pursue()
+    assert report.state == "proven" and len(report.commits) == 1 and report.pull is not None
+    for line in ("bin is a folder, so nothing was put there", "CALC.py differs from calc.py in case alone",
+                 "task OLD.sh in OLD.sh: OLD.sh: differs only in case from old.sh, which is there",
+                 "task t4 in old.sh: it depends on t2, which came to nothing"):  # fmt: skip
+        assert line in report.pull.body
+
+
 def test_a_failed_task_stops_only_what_depends_on_it(world: World) -> None:
     second = replace(TASK, id="t2", path="a.txt", excerpt="", depends_on=("t1",))
     third = replace(TASK, id="t3", path="b.txt", excerpt="", depends_on=("t2",))

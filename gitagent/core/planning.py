@@ -10,6 +10,7 @@ from gitagent.errors import DiffError, ModelError
 from gitagent.records import Action, Findings, Note, Request, TestResult
 
 MOST_TASKS = 12
+MOST_INSTRUCTION = 2_000
 SYSTEM = (
     "You plan a change to a repository; someone else writes it, seeing one file at a time. Answer with one JSON "
     'object: {"summary": str, "assumptions": [str], "tasks": [{"id": str, "action": "change"|"add"|"delete"|"rename", '
@@ -214,12 +215,18 @@ def ordered(steps: Sequence[Step], exists: Callable[[str], bool]) -> tuple[Step,
                 f"tasks {step.id} and {gone.id} are both about {step.path}, which one of them takes away"
             )
         made = step.to or (step.path if step.action == "add" else "")
+        if step.to == step.path:
+            raise ModelError(f"task {number}: {step.path} is renamed to itself")
+        if made.startswith("~"):
+            raise ModelError(f"task {number}: {made} leaves the repository where a shell reads it")
         if made and (parents := [part for part in _above(made) if exists(part) and part not in leaving]):
             raise ModelError(f"task {number}: {made} cannot be made: {parents[0]} is a file")
         if made and coming[made] is not step:
             raise ModelError(f"tasks {step.id} and {coming[made].id} both make {made}")
         if step.to and exists(step.to) and step.to not in leaving:
             raise ModelError(f"task {number}: {step.to} exists already; a file is renamed to a path that is free")
+        # Whatever is in the place of a new file goes first.
+        needs += [leaving[part].id for part in (made, *_above(made)) if leaving.get(part, step) is not step]
         if step.action == "rename":
             needs += [other.id for other in connected if other.path == step.path and other is not step]
         elif step.path in coming and coming[step.path] is not step:
@@ -252,7 +259,7 @@ def _step(
     known: Sequence[str],
     renamed: Collection[str],
 ) -> Step:
-    path, instruction = task.get("path"), task.get("instruction")
+    path, instruction = _alone(task.get("path")), task.get("instruction")
     if not isinstance(path, str) or not path.strip():
         raise ModelError(f'task {number} has no "path"')
     said = str(task.get("action") or "").strip().lower().replace("-", "_").replace(" ", "_")
@@ -261,6 +268,7 @@ def _step(
             f'task {number}: unknown action "{shortened(said, 40)}"; expected change, add, delete or rename'
         )
     action = _ACTION_OF.get(said, "change")
+    path, behind = _located(path, exists)
     path, to = _path(number, path), _path(number, str(task.get("to") or "")) if action == "rename" else ""
     if isinstance(instruction, list) and all(isinstance(part, str) for part in instruction):
         instruction = "\n".join(instruction)
@@ -268,6 +276,10 @@ def _step(
         instruction = f"{action} {path}{f' to {to}' if to else ''}"
     if not isinstance(instruction, str) or not instruction.strip():
         raise ModelError(f'task {number} has no "instruction"')
+    if len(instruction) > MOST_INSTRUCTION:
+        raise ModelError(
+            f"task {number}: the instruction has {len(instruction):,} characters, at most {MOST_INSTRUCTION:,}"
+        )
     new = task.get("new")
     declared = new is True or str(new).strip().lower() in ("true", "yes", "1") or action == "add"
     if not exists(path) and path not in renamed:
@@ -283,7 +295,7 @@ def _step(
             raise ModelError(
                 f"task {number}: {path} does not exist; {', or '.join(filter(None, (make, or_one)))}".rstrip("; ")
             )
-    symbol, written = task.get("symbol"), task.get("id")
+    symbol, written = _alone(task.get("symbol")), task.get("id")
     if action in ("change", "add"):
         action = "change" if exists(path) or path in renamed else "add"
     return Step(
@@ -292,17 +304,34 @@ def _step(
         instruction=instruction.strip(),
         action=action,
         to=to,
-        symbol=symbol.strip()
+        symbol=re.sub(r"\([^()]*\)$", "", symbol.strip())
         if isinstance(symbol, str) and symbol.strip().lower() not in ("null", "none")
         else "",
-        lines=_lines(task.get("lines")),
+        lines=_lines(task.get("lines")) or _lines(behind or None),
         depends_on=tuple(_references(task.get("depends_on"))),
         priority=_priority(task.get("priority")),
     )
 
 
+def _alone(value: object) -> object:
+    """What a list of one holds."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _located(written: str, exists: Callable[[str], bool]) -> tuple[str, str]:
+    """A path out of what was written for one, where a file shows what was meant; and the lines behind it."""
+    path = written.strip().strip("`'\"").removeprefix("./")
+    if not exists(path):
+        if exists(path.replace("\\", "/")):
+            return path.replace("\\", "/"), ""
+        behind = re.fullmatch(r"(.+?):(\d+(?:-\d+)?)", path)
+        if behind and exists(behind[1]):
+            return behind[1], behind[2]
+    return path, ""
+
+
 def _path(number: int, written: str) -> str:
-    path = written.strip().removeprefix("./")
+    path = written.strip().strip("`'\"").removeprefix("./")
     if not path:
         raise ModelError(f'task {number} renames a file, but has no "to"')
     try:

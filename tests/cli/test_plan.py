@@ -152,6 +152,38 @@ def test_a_plan_that_no_longer_fits_the_repository_is_refused_with_its_file_and_
     assert run.code == 2 and "plan.toml: task t1: sums.py does not exist" in run.told[0]
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("I would change the sign.", "holds no JSON object"),
+        (
+            json.dumps({"tasks": [TASK | {"depends_on": ["2"]}, TASK | {"id": "2", "depends_on": ["1"]}]}),
+            "wait for",
+        ),
+        (json.dumps({"tasks": [TASK | {"path": "../../etc/passwd"}]}), "leaves the repository"),
+    ],
+)
+def test_a_model_that_never_plans_is_asked_three_times_and_named_in_one_line(
+    calc: Project, monkeypatch: pytest.MonkeyPatch, answer: str, said: str
+) -> None:
+    planned: list[str] = []
+
+    def script(asked: Asked) -> str:
+        if "You find out what a request" in asked.prompt:
+            return '{"questions": []}'
+        planned.append(asked.prompt)
+        return answer
+
+    with ScriptedServer(script) as server:
+        monkeypatch.setenv("GITAGENT_API_BASE_URL", server.url)
+        monkeypatch.setenv("GITAGENT_API_MODEL", "scripted")
+        done = plan(calc, "--api", "--yes")
+    errors = [line for line in done.stderr.split("\n") if line.startswith("error: ")]
+    assert done.exit_code == 4 and done.stdout == "" and len(errors) == 1 and len(planned) == 3
+    assert "gave no usable plan in 3 answers" in errors[0] and said in errors[0]
+    assert "Your last answer was refused: " not in planned[0] and said in planned[1]
+
+
 def test_help_of_run_says_where_its_options_are_told() -> None:
     assert "options are those of gitagent fix" in CliRunner().invoke(main, ["run", "--help"]).output
 
