@@ -12,10 +12,10 @@ from gitagent.adapters.index import history, updating
 from gitagent.adapters.index.store import Damaged, Outline, Store
 from gitagent.core import testing
 from gitagent.core.retrieval import features, kinds, passages, suspected, users, weights
-from gitagent.core.retrieval.asking import Asked, asked, beside
+from gitagent.core.retrieval.asking import Asked, asked
 from gitagent.core.retrieval.corpus import NUMBER, Corpus, wanted
 from gitagent.core.retrieval.mapping import repository_map
-from gitagent.records import Place, Shown, Span, Suspect
+from gitagent.records import Place, Shown, Span
 
 T = TypeVar("T")
 MOST_READ = 1_000_000
@@ -101,13 +101,14 @@ class CodeIndex:
         return Corpus(numbers=numbers, lengths=lengths, postings={}), added
 
     def _evidence(
-        self, corpus: Corpus, commit: str, about: Asked, suspects: Sequence[Suspect] = ()
+        self, corpus: Corpus, commit: str, about: Asked, shown: Shown | None = None
     ) -> tuple[features.Evidence, Corpus, Mapping[str, tuple[passages.Passage, ...]]]:
         """The evidence by file, the corpus with the postings it took, and the passages of the likeliest files."""
         store = self._opened()
         corpus = replace(corpus, postings=store.postings(wanted(about.terms, about.names)))
         evidence = features.at_first(corpus, about)
-        suspected.from_tests(evidence, corpus, suspects)
+        if shown is not None:
+            suspected.from_tests(evidence, corpus, shown.suspects, self._heard(corpus, shown.words))
         top = _best(features.weighed(evidence, weights.FILES, _factors(evidence)))
         changes = history.changes(self._repository.directory, commit, store)
         features.from_history(evidence, [(one.terms, one.paths) for one in changes], about, top, corpus)
@@ -123,6 +124,13 @@ class CodeIndex:
             if found:
                 evidence.add(path, "passage", found[0].score)
         return evidence, corpus, inside
+
+    def _heard(self, corpus: Corpus, words: str) -> Mapping[str, float]:
+        """How well what failing tests say fits each file."""
+        told = replace(asked(words), frames=())
+        postings = self._opened().postings(wanted(told.terms, told.names))
+        evidence = features.at_first(replace(corpus, postings=postings), told)
+        return features.weighed(evidence, weights.FILES, {})
 
     def _add_calls(self, evidence: features.Evidence, corpus: Corpus, top: Sequence[str]) -> None:
         """Ask the index for the names that the best files call."""
@@ -183,9 +191,10 @@ class CodeIndex:
     def _looked(self, commit: str, text: str, shown: Shown) -> "_Looked":
         about = asked(text)
         if shown.words:
-            about = beside(about, asked(shown.words), weights.TESTS_WORDS)
+            told = asked(shown.words)
+            about = replace(about if about.terms else told, frames=(*about.frames, *told.frames))
         corpus, _ = self._updated(commit)
-        evidence, corpus, inside = self._evidence(corpus, commit, about, shown.suspects)
+        evidence, corpus, inside = self._evidence(corpus, commit, about, shown if shown.words else None)
         factors = _factors(evidence)
         scores = features.weighed(evidence, weights.FILES, factors)
         best = tuple(path for path in _best(scores) if scores[path] > 0)

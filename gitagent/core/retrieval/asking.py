@@ -80,22 +80,6 @@ def asked(text: str) -> Asked:
     )
 
 
-def beside(first: Asked, second: Asked, worth: float) -> Asked:
-    """Both requests as one; what the second says counts only so much, but for its tracebacks."""
-    terms, names = dict(first.terms), dict(first.names)
-    for term, weight in second.terms.items():
-        terms[term] = terms.get(term, 0.0) + worth * weight
-    for name, certainty in second.names.items():
-        names[name] = max(names.get(name, 0.0), worth * certainty)
-    return Asked(
-        terms=terms,
-        names=names,
-        paths=tuple(dict.fromkeys([*first.paths, *second.paths])),
-        modules=tuple(dict.fromkeys([*first.modules, *second.modules])),
-        frames=(*first.frames, *second.frames),
-    )
-
-
 def _frames(text: str) -> list[tuple[str, int, str]]:
     found = []
     for match in _FRAME.finditer(text):

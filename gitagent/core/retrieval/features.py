@@ -29,6 +29,7 @@ NAMES = (
     "length",
     "package",
     "suspected",
+    "heard",
 )
 """The kinds of evidence, in the order of a file's numbers."""
 
@@ -78,6 +79,7 @@ _MUCH = {
     "linked": 1.0,
     "twin": 1.0,
     "suspected": 1.0,
+    "heard": 1.0,
 }
 _SURE = 0.5
 _PLACE = {name: place for place, name in enumerate(NAMES)}
@@ -282,6 +284,7 @@ def weighed(evidence: Evidence, weights: Mapping[str, float], factors: Mapping[s
 
 _SAID = {
     "suspected": "failing tests ran it",
+    "heard": "failing tests speak of it",
     "traced": "in a traceback",
     "mentioned": "named in the request",
     "defines": "defines a name of the request",

@@ -1,7 +1,7 @@
 """What failing tests show, as evidence for files and functions beside the words of a request."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gitagent.core.retrieval.corpus import Corpus
 from gitagent.core.retrieval.features import Evidence
@@ -11,15 +11,21 @@ from gitagent.records import Definition, Suspect
 PACKAGES = ("__init__.py", "mod.rs", "index.js", "index.ts")
 
 
-def from_tests(evidence: Evidence, corpus: Corpus, suspects: Iterable[Suspect]) -> None:
-    """Add to each file of the tree the suspicion of its most suspicious line."""
-    for path, worst in by_file(suspects).items():
-        if path not in corpus.numbers:
-            continue
+def from_tests(
+    evidence: Evidence, corpus: Corpus, suspects: Iterable[Suspect], heard: Mapping[str, float]
+) -> None:
+    """Add to each file of the tree the suspicion of its most suspicious line, and how well the tests' words fit it.
+
+    `heard` are scores by path, of which only their share of the best one counts.
+    """
+    worst = by_file(suspects)
+    most = max(heard.values(), default=0.0)
+    for path in corpus.numbers.keys() & (worst.keys() | heard.keys()):
         if path not in evidence.rows:  # not one word of the request is in it
             evidence.add(path, "length", math.log1p(corpus.lengths[corpus.numbers[path]][2]))
             evidence.add(path, "package", float(path.rpartition("/")[2] in PACKAGES))
-        evidence.add(path, "suspected", worst)
+        evidence.add(path, "suspected", worst.get(path, 0.0))
+        evidence.add(path, "heard", max(heard.get(path, 0.0), 0.0) / most if most > 0 else 0.0)
 
 
 def by_file(suspects: Iterable[Suspect]) -> dict[str, float]:

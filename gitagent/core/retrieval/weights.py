@@ -28,10 +28,8 @@ FILES: Mapping[str, float] = {
     "length": 0.31,
     "package": 0.144,
     "suspected": 2.0,
+    "heard": 1.0,
 }
-
-TESTS_WORDS = 0.5
-"""What the words of failing tests count beside those of the request."""
 
 SUSPECTED_SYMBOL = 2.0
 """What the most suspicious line of a function counts, where its words count 1 and its file 1."""

@@ -8,6 +8,10 @@ def suspect(path: str, line: int, score: float) -> Suspect:
     return Suspect(path=path, line=line, score=score, reason="run by 1 failing, 0 passing")
 
 
+def column(evidence: features.Evidence, kind: str) -> dict[str, float]:
+    return {path: row[features.NAMES.index(kind)] for path, row in evidence.rows.items()}
+
+
 def test_a_file_counts_by_its_most_suspicious_line_even_if_no_word_led_there() -> None:
     evidence = features.Evidence()
     evidence.add("one.py", "body", 2.0)
@@ -17,16 +21,22 @@ def test_a_file_counts_by_its_most_suspicious_line_even_if_no_word_led_there() -
         suspect("two.py", 4, 0.9),
         suspect("gone.py", 1, 1.0),
     ]
-    suspected.from_tests(evidence, corpus(one="common", two="other words"), found)
-    place = features.NAMES.index("suspected")
-    assert {path: row[place] for path, row in evidence.rows.items()} == {"one.py": 0.2, "two.py": 0.9}
-    assert evidence.rows["two.py"][features.NAMES.index("length")] > 0
+    suspected.from_tests(evidence, corpus(one="common", two="other words"), found, {})
+    assert column(evidence, "suspected") == {"one.py": 0.2, "two.py": 0.9}
+    assert column(evidence, "length")["two.py"] > 0 and column(evidence, "heard") == {"one.py": 0.0, "two.py": 0.0}
 
 
 def test_weak_suspicion_does_not_become_strong_by_being_the_only_one() -> None:
     evidence = features.Evidence()
-    suspected.from_tests(evidence, corpus(one="common"), [suspect("one.py", 1, 0.1)])
+    suspected.from_tests(evidence, corpus(one="common"), [suspect("one.py", 1, 0.1)], {})
     assert evidence.scaled()["one.py"][features.NAMES.index("suspected")] == 0.1
+
+
+def test_what_tests_say_counts_by_its_share_of_the_best() -> None:
+    evidence = features.Evidence()
+    told = {"one.py": 4.0, "two.py": 1.0, "three.py": -1.0}
+    suspected.from_tests(evidence, corpus(one="a b", two="c d", three="e"), [], told)
+    assert column(evidence, "heard") == {"one.py": 1.0, "two.py": 0.25, "three.py": 0.0}
 
 
 def test_a_line_counts_for_the_innermost_definition_alone() -> None:
