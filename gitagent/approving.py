@@ -27,6 +27,12 @@ NAME_DIGITS, LEAST_DIGITS = 16, 6
 MOST_INSTRUCTION = 2_000
 MOST_SHOWN = 60_000
 _FILE = "the approved plan"
+_CALL = (
+    "To go on with exactly this plan, comment `/gitagent approve {}`, or put 👍 on this comment (seen by the next run "
+    "by schedule or by hand). For another one: `/gitagent plan` and what should be different. Only people who can "
+    "write here are heard.\n\n"
+    "Published is only what changes these files, and at most a new test that shows what is wrong."
+)
 
 Read = Callable[[str], str | None]
 
@@ -99,8 +105,11 @@ def _object(text: str) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def shown(waiting: WaitingPlan) -> str:
-    """The plan as a comment: every task whole. Raises RequestError if it is too long for that."""
+def shown(waiting: WaitingPlan, outcome: str = "") -> str:
+    """The plan as a comment: every task whole, and how it can be approved, or what became of it.
+
+    Raises RequestError if it is too long for that.
+    """
     saved = waiting.saved
     for step in saved.steps:
         if len(step.instruction) > MOST_INSTRUCTION:
@@ -112,7 +121,7 @@ def shown(waiting: WaitingPlan) -> str:
     alternatives = saved.mode == "any" and len(saved.steps) > 1
     kind = "alternatives: the first that the tests accept is enough" if alternatives else "all of it is needed"
     lines = [
-        f"**A plan waits for approval** (`{waiting.name}`). No code has been written.",
+        outcome or f"**A plan waits for approval** (`{waiting.name}`). No code has been written.",
         "",
         f"{_cell(saved.summary)}, by {_cell(saved.planner or 'nobody')}, for base `{saved.base[:12]}`; {kind}.",
         "",
@@ -122,12 +131,7 @@ def shown(waiting: WaitingPlan) -> str:
         "",
         *(f"- Assumed: {_cell(line)}" for line in saved.assumptions),
         "",
-        f"To go on with exactly this plan, comment `/gitagent approve {waiting.name[:8]}`, or put 👍 on this comment "
-        "(seen by the next run by schedule or by hand). For another one: `/gitagent plan` and what should be "
-        "different. Only people who can write here are heard.",
-        "",
-        "Published is only what changes these files, and at most a new test that shows what is wrong.",
-        "",
+        *([] if outcome else [_CALL.format(waiting.name[:8]), ""]),
         "<details><summary>What it is a plan for</summary>",
         "",
         fenced(visible(saved.request), "text"),

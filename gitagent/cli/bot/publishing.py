@@ -111,7 +111,7 @@ def use_up(site: "Site", asked: "Asked", plan: "WaitingPlan", outcome: str) -> N
     from gitagent import approving
 
     site.plans.drop(plan.number, plan.oid)
-    words = f"{_approval(asked, plan)} {outcome}\n\n{approving.shown(plan)}"
+    words = approving.shown(plan, f"{_approval(asked, plan)} {outcome}")
     site.forge.say(plan.number, deciding.key_of(plan), words)
 
 
