@@ -37,15 +37,18 @@ class Chooser:
     def free(self, worker: str, tasks: Sequence[MicroTask], plan: Plan) -> None:
         """Say that a worker that costs nothing begins, whatever the complexity; nobody's users are counted for that."""
         for task in tasks:
-            self._explain(task, self._facts(task, plan, counted=False), worker, "it costs nothing, so it begins")
+            self._explain(task, self._facts(task, plan, counted=False), worker, "it costs nothing and goes first")
 
     def first(self, names: Sequence[str], task: MicroTask, plan: Plan) -> str:
         """The worker to begin with, which may be up the line; `names` go from the cheapest to the strongest."""
-        facts = self._facts(task, plan)
+        # With one worker there is nothing to choose, and an index is not read for nothing.
+        facts = self._facts(task, plan, counted=len(names) > 1)
         score, threshold = routing.score(facts), self._options.routing_threshold
         first = routing.first_worker(names, score, threshold=threshold)
         reason = f"complexity {score:.2f} is under {threshold:g}: the cheapest begins"
-        if score >= threshold:
+        if len(names) == 1:
+            reason = "there is no other"
+        elif score >= threshold:
             reason = f"complexity {score:.2f} of {threshold:g}"
         while against := self._failed[task.id, first]:
             verdicts: list[State] = ["failed"] * against
@@ -60,11 +63,11 @@ class Chooser:
 
     def _facts(self, task: MicroTask, plan: Plan, *, counted: bool = True) -> routing.Facts:
         failed = sum(count for (about, _), count in self._failed.items() if about == task.id)
-        return replace(
-            routing.facts_of(task, errors=failed, dependents=self._used(task, plan) if counted else 0),
-            files=routing.facts_of(plan).files if plan.mode == "all" else 1,
-            stated=self._options.complexity,
-        )
+        facts = routing.facts_of(task, errors=failed, dependents=self._used(task, plan) if counted else 0)
+        if plan.mode == "all":
+            kinds = len({one.action for one in plan.tasks})
+            facts = replace(facts, files=routing.facts_of(plan).files, tools=kinds)
+        return replace(facts, stated=self._options.complexity)
 
     def _used(self, task: MicroTask, plan: Plan) -> int:
         """How many files use what a task changes; the index is asked once for all tasks of a plan."""

@@ -162,7 +162,7 @@ class ChatPlanner:
             files = planning.ranked(findings.files, request.text, first)
         mapped = self._mapped(request, findings)
         notes = (
-            *planning.facts(findings, files, read),
+            *planning.facts(findings, () if mapped else files, read),  # the map begins with them
             *findings.directives,
             *(mapped or _outlines(files[:3], read)),
         )
@@ -182,7 +182,7 @@ class ChatPlanner:
             notes=notes,
             schema=plan_schema.tight(files[:MOST_NAMED]) if self._tight else plan_schema.SCHEMA,
             answer_tokens=self._answer_tokens,
-            enough=self._enough + (self._map_tokens if mapped else 0),
+            enough=self._enough + (self._map_tokens(findings) if mapped else 0),
             wanted="gave no usable plan",
             hint="set another model, or plan without one: gitagent fix --local",
             asks=self._asks,
@@ -190,18 +190,20 @@ class ChatPlanner:
         return inquire(self._model, self._listener, inquiry, planned)
 
     def _mapped(self, request: Request, findings: Findings) -> tuple[Note, ...]:
-        """A map of the repository, where no test leads the way, as large as the model's window allows."""
-        if self._map is None or findings.suspects:
+        """A map of the repository, as large as the model's window allows."""
+        if self._map is None:
             return ()
         learned(self._model)
         text = self._map(
-            request, self._map_tokens, lambda said: self._model.count((Message(role="user", content=said),))
+            request,
+            self._map_tokens(findings),
+            lambda said: self._model.count((Message(role="user", content=said),)),
         )
-        return (Note(title="The repository, likeliest first, with lines", text=text, priority=4),) if text else ()
+        return (Note(title="The repository, likeliest first, with lines", text=text, priority=3),) if text else ()
 
-    @property
-    def _map_tokens(self) -> int:
-        return min(MAP_TOKENS, self._model.window // 8)
+    def _map_tokens(self, findings: Findings) -> int:
+        """An eighth of the window, half of that where failing tests lead the way."""
+        return min(MAP_TOKENS, self._model.window // 8) // (2 if findings.suspects else 1)
 
     def _cutter(self) -> Cutter:
         return Cutter(window=self._worker_window or self._model.window, count=self._count)

@@ -94,10 +94,10 @@ class TestFirst:
         for worker in self._ports.workers:
             if worker.name == "templates":
                 continue
-            self._why = ""
+            asked, self._why = task, ""
             for attempt in range(1, ATTEMPTS + 1):
                 self._budget.check()
-                asked = replace(task.retried_after(self._why), attempt=attempt) if self._why else task
+                asked = replace(asked.retried_after(self._why), attempt=attempt) if self._why else task
                 self._ports.stream(TaskStarted(task=task.id, path=self.path, worker=worker.name, attempt=attempt))
                 try:
                     answers = list(worker.candidates(asked, "", limit=1))

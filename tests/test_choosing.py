@@ -62,11 +62,22 @@ def test_what_many_files_use_begins_with_the_strongest_and_the_index_is_asked_on
     assert [event.to for event in events if isinstance(event, Escalated)] == ["api"]
 
 
+def test_every_kind_of_task_in_a_plan_counts_as_a_tool() -> None:
+    events: list[Event] = []
+    chooser = Chooser(OPTIONS, events.append, base="base")
+    others = [replace(TASK, id=kind, path=kind, action=kind) for kind in ("add", "delete")]  # type: ignore[arg-type]
+    chooser.first(["local"], TASK, plan(TASK, *others))
+    chooser.first(["local"], TASK, plan(TASK, *others, mode="any"))
+    whole, alone = (event for event in events if isinstance(event, Routed))
+    assert (whole.facts["tools"], whole.parts["tools"], whole.facts["files"]) == (3.0, 0.125, 3.0)
+    assert (alone.facts["tools"], alone.facts["files"]) == (1.0, 1.0)
+
+
 def test_what_a_plan_renames_is_looked_up_under_its_old_path() -> None:
     index = Counting(a=3)
     chooser = Chooser(OPTIONS, lambda event: None, base="base", index=index)
     moved, move = replace(TASK, path="b.py"), replace(TASK, id="t0", action="rename", to="b.py")
-    assert chooser.first(["local"], moved, plan(move, moved)) == "local"
+    assert chooser.first(["local", "api"], moved, plan(move, moved)) == "local"
     assert [span.path for span in index.asked[0]] == ["a.py"]
 
 
@@ -86,7 +97,15 @@ def test_what_costs_nothing_begins_whatever_the_complexity_and_the_index_is_not_
     chooser.free("templates", [TASK], plan(TASK, mode="any"))
     (routed,) = events
     assert isinstance(routed, Routed)
-    assert (routed.worker, routed.reason, index.asked) == ("templates", "it costs nothing, so it begins", [])
+    assert (routed.worker, routed.reason, index.asked) == ("templates", "it costs nothing and goes first", [])
+
+
+def test_where_there_is_one_worker_nobody_is_asked_how_many_files_use_what() -> None:
+    events: list[Event] = []
+    index = Counting(a=63)
+    assert Chooser(OPTIONS, events.append, base="base", index=index).first(["api"], TASK, plan(TASK)) == "api"
+    (routed,) = events
+    assert isinstance(routed, Routed) and (routed.reason, index.asked) == ("there is no other", [])
 
 
 def test_what_names_no_task_at_all_begins_with_the_cheapest() -> None:

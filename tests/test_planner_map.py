@@ -99,7 +99,7 @@ def test_it_takes_an_eighth_of_the_window_and_two_thousand_tokens_at_most(
     assert all(size > 0.8 * min(MAP_TOKENS, window // 8) - 40 for window, size in sizes.items()), sizes
 
 
-def test_where_a_failing_test_leads_the_way_there_is_none(index: tuple[CodeIndex, Request]) -> None:
+def test_where_a_failing_test_leads_the_way_it_is_half_as_large(index: tuple[CodeIndex, Request]) -> None:
     suspect = Suspect(path="shop/basket.py", line=3, score=1.0, reason="run by 1 failing")
-    findings = Findings(suspects=(suspect,), files=FOUND.files)
-    assert "The repository, likeliest first" not in asked(index, 4096, findings)
+    shown = map_of(asked(index, 4096, Findings(suspects=(suspect,), files=FOUND.files)))
+    assert shown.startswith("shop/basket.py\n") and "shop/part_" in shown and estimate(shown) <= 4096 // 16

@@ -7,7 +7,7 @@ The complexity score is 1 minus the product of what each fact leaves of simplici
     f = min((files - 1) / 4, 1)                files to change
     s = min(span_lines / 200, 1)               lines of the stretches to change
     d = min(log2(1 + dependents) / 6, 1)       files that use what is changed, 63 is full
-    t = min((tools - 1) / 4, 1)                kinds of tools it takes (editing alone is 1)
+    t = min((tools - 1) / 4, 1)                kinds of tools it takes: changing, adding, deleting, renaming files
     e = min(errors / 3, 1)                     verdicts that failed on the work so far
     c = stated                                 complexity that the command's file states, 0 to 1
 
