@@ -1,18 +1,25 @@
 """What is known before planning: the red tests, the lines they make suspicious, the files worth reading."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 from gitagent import proving, remembering
 from gitagent.certifying import Certifier
-from gitagent.core import localizing
+from gitagent.core import localizing, testing
+from gitagent.core.retrieval.suspected import rescored
 from gitagent.errors import RequestError
 from gitagent.ports import Index, Steps, Workspace
-from gitagent.records import Coverage, Findings, Place, Request, TestResult, TestRun
+from gitagent.records import Coverage, Findings, Place, Request, Shown, TestResult, TestRun
 from gitagent.tree import Tree
 
 TRACED_SECONDS = 20.0
 READ_FILES = 60
+MOST_SYMBOLS = 500
 SAID_CHARACTERS = 4_000
+MOST_HEARD = 5
+"""Tests whose words are read; more of them say the same again."""
+
+_FAILED = re.compile(r"^E(?: {2,}|$)(.*)$", re.MULTILINE)
 
 
 def red_tests(request: Request, base_run: TestRun) -> tuple[TestResult, ...]:
@@ -43,7 +50,7 @@ def findings(
 ) -> Findings:
     """Trace the red tests and rank what they ran. `leaves_alone` says of a path, and tells, that it may not change.
 
-    The index is asked only where no test shows what it ran.
+    The index is asked where no test shows what it ran, and where the request has words of its own beside the tests.
     """
     coverage: tuple[Coverage, ...] = ()
     if red:
@@ -60,13 +67,13 @@ def findings(
         coverage = localizing.about(coverage, [result.id for result in red])
     of_tests = test_files(tree, red)
     # A test may start what it tests as a script, which no coverage sees: its own words lead there.
-    words = [request.text, *(localizing.test_source(result.id, of_tests) for result in red)]
+    said = [request.text, *(localizing.test_source(result.id, of_tests) for result in red)]
     places: tuple[Place, ...] = ()
     if index is not None and not coverage:
-        said = (result.message[:SAID_CHARACTERS] for result in red[:3])
-        found = index.places(request.base, "\n\n".join([*words, *said]))
+        messages = (result.message[:SAID_CHARACTERS] for result in red[:3])
+        found = index.places(request.base, "\n\n".join([*said, *messages]))
         places = tuple(place for place in found if tree.is_source(place.path))
-    spoken = [place.path for place in places] or localizing.files_by_words("\n".join(words), tree.entries)
+    spoken = [place.path for place in places] or localizing.files_by_words("\n".join(said), tree.entries)
     named = [path for path in spoken if tree.is_source(path)]
     files = [path for path in localizing.files_by_coverage(coverage, named) if tree.is_source(path)]
     texts = {path: text for path in files[:READ_FILES] if (text := tree.on_base(path)) is not None}
@@ -78,6 +85,12 @@ def findings(
     suspects = localizing.rank(
         coverage, red, {**of_tests, **texts}, request.text, test_paths=lambda path: not tree.is_source(path)
     )
+    if index is not None and coverage and request.source != "test":
+        # What a test runs and what a request says err in different ways: together they find more than either.
+        shown = Shown(suspects=suspects, words=words(red, of_tests))
+        joined = index.places(request.base, request.text, shown=shown)
+        places = tuple(place for place in joined if tree.is_source(place.path))
+        suspects = rescored(suspects, index.symbols(request.base, request.text, most=MOST_SYMBOLS, shown=shown))
     best = dict.fromkeys([suspect.path for suspect in suspects] + list(texts))
     sizes = {path: text.count("\n") for path, text in texts.items()}
     return Findings(red=red, suspects=suspects, files=tuple(best), sizes=sizes, places=places, coverage=coverage)
@@ -102,6 +115,22 @@ def test_files(tree: Tree, red: Sequence[TestResult]) -> dict[str, str]:
     """The texts of the files that hold these tests, by path."""
     paths = dict.fromkeys(result.id.split("::")[0] for result in red)
     return {path: text for path in paths if (text := tree.on_base(path)) is not None}
+
+
+def words(red: Sequence[TestResult], texts: Mapping[str, str]) -> str:
+    """What the tests say of themselves: names, texts, where they failed and of what."""
+    said: list[str] = []
+    for result in red[:MOST_HEARD]:
+        message = result.message[: SAID_CHARACTERS * 4]
+        failed = [match.strip() for match in _FAILED.findall(message)]
+        frames = [
+            f'File "{path}", line {line}, in {name}'
+            for path, line, name in localizing.frames(message)
+            if not testing.is_test_path(path)
+        ]
+        told = [*frames, *failed] if failed else [message[:SAID_CHARACTERS]]
+        said += [result.id.rpartition("::")[2], localizing.test_source(result.id, texts), *told]
+    return "\n".join(said)
 
 
 def by_words(request: Request, tree: Tree, index: Index | None) -> Findings:

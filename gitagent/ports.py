@@ -314,6 +314,11 @@ class Index(Protocol):
     def places(self, commit: str, text: str, *, most: int = 50, shown: Shown | None = None) -> tuple[Place, ...]:
         """The files of a commit that a request's text, and what failing tests showed, are about, best first."""
 
+    def symbols(
+        self, commit: str, text: str, *, most: int = 50, shown: Shown | None = None
+    ) -> tuple[tuple[Span, float], ...]:
+        """The functions and classes a request's text, and what failing tests showed, are about, best first."""
+
     def repository_map(self, commit: str, text: str, *, budget_tokens: int, count: Callable[[str], int]) -> str:
         """Paths and signatures for a planning prompt, those the text is about first, within so many tokens."""
 

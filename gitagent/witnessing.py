@@ -1,6 +1,5 @@
 """What the failing tests of a commit show: for whoever wants to know where to look, and changes nothing."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +12,6 @@ from gitagent.records import Coverage, SandboxLimits, Shown, TestCommand, TestRe
 from gitagent.tree import Tree
 
 OTHERWISE = "gitagent localize --tests runs the whole suite and takes what fails"
-MOST_HEARD = 5
-"""Tests whose words are read; more of them say the same again."""
-
-_FAILED = re.compile(r"^E(?: {2,}|$)(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,23 +85,7 @@ def shown(tree: Tree, red: Sequence[TestResult], coverage: Sequence[Coverage], t
     suspects = localizing.rank(
         coverage, red, {**own, **texts}, text, test_paths=lambda path: not tree.is_source(path)
     )
-    return Shown(suspects=suspects, words=words(red, own))
-
-
-def words(red: Sequence[TestResult], texts: dict[str, str]) -> str:
-    """What the tests say of themselves: names, texts, where they failed and of what."""
-    said: list[str] = []
-    for result in red[:MOST_HEARD]:
-        message = result.message[: finding.SAID_CHARACTERS * 4]
-        failed = [match.strip() for match in _FAILED.findall(message)]
-        frames = [
-            f'File "{path}", line {line}, in {name}'
-            for path, line, name in localizing.frames(message)
-            if not testing.is_test_path(path)
-        ]
-        told = [*frames, *failed] if failed else [message[: finding.SAID_CHARACTERS]]
-        said += [result.id.rpartition("::")[2], localizing.test_source(result.id, texts), *told]
-    return "\n".join(said)
+    return Shown(suspects=suspects, words=finding.words(red, own))
 
 
 def _failing(run: TestRun, tests: Sequence[str]) -> tuple[TestResult, ...]:

@@ -5,8 +5,9 @@ import pytest
 from gitagent.adapters.git import GitRepository
 from gitagent.adapters.unsandboxed import UnsandboxedSandbox
 from gitagent.errors import RequestError
+from gitagent.finding import words
 from gitagent.records import SandboxLimits, TestResult, TestRun
-from gitagent.witnessing import Witness, words
+from gitagent.witnessing import Witness
 from tests.conftest import Git
 from tests.e2e.running import CALC, RED
 from tests.proofs import lean_python

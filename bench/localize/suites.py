@@ -30,7 +30,7 @@ from gitagent.ports import Sandbox
 from gitagent.records import SandboxLimits, TestRun
 from gitagent.tree import Tree
 
-LIMITS = SandboxLimits(timeout_seconds=240.0, memory_bytes=4 * 1024**3, processes=512)
+LIMITS = SandboxLimits(timeout_seconds=120.0, memory_bytes=4 * 1024**3, processes=512)
 MOST_TESTS = 10
 _PIP = ("-m", "pip", "--no-input", "--disable-pip-version-check")
 _WANTED = re.compile(r"^(?:unit)?(?:tests?|testing|dev|pytest)$", re.IGNORECASE)

@@ -235,6 +235,11 @@ class LaterIndex(Later[Index]):
     def places(self, commit: str, text: str, *, most: int = 50, shown: Shown | None = None) -> tuple[Place, ...]:
         return self.made().places(commit, text, most=most, shown=shown)
 
+    def symbols(
+        self, commit: str, text: str, *, most: int = 50, shown: Shown | None = None
+    ) -> tuple[tuple[Span, float], ...]:
+        return self.made().symbols(commit, text, most=most, shown=shown)
+
     def repository_map(self, commit: str, text: str, *, budget_tokens: int, count: Callable[[str], int]) -> str:
         return self.made().repository_map(commit, text, budget_tokens=budget_tokens, count=count)
 

@@ -84,3 +84,17 @@ def test_where_no_test_fails_words_decide_and_without_words_it_is_said(shop: Pro
     assert found.code == 0 and json.loads(found.out)[0] == "shop/letters.py" and "no test fails there" in found.err
     alone = shop.gitagent("localize", "--tests")
     assert alone.code == 2 and "no test fails at" in alone.told[0]
+
+
+def test_a_fix_listens_to_tests_and_words_together(making: Making) -> None:
+    prices = SHOP["shop/prices.py"].replace(
+        "    return round", '    """Money has two decimals."""\n    return round'
+    )
+    shop = making({**SHOP, "shop/prices.py": prices})
+
+    def place(*words: str) -> int:
+        done = shop.gitagent("fix", "--test", RED, "--dry-run", "--json", "--max-candidates", "1", *words)
+        suspects = done.event("located")["suspects"]
+        return [(one["path"], one["line"]) for one in suspects].index(("shop/prices.py", 7))  # type: ignore[attr-defined]
+
+    assert place("the second decimal of money is lost") < place()

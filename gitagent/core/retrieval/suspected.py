@@ -2,11 +2,15 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from gitagent.core.retrieval.corpus import Corpus
 from gitagent.core.retrieval.features import Evidence
 from gitagent.core.retrieval.passages import STRETCHES, Passage
-from gitagent.records import Definition, Suspect
+from gitagent.records import Definition, Span, Suspect
+
+LEAST = 0.5
+"""What is left of a suspicion in a function that a request does not fit at all."""
 
 PACKAGES = ("__init__.py", "mod.rs", "index.js", "index.ts")
 
@@ -34,6 +38,28 @@ def by_file(suspects: Iterable[Suspect]) -> dict[str, float]:
     for one in suspects:
         found[one.path] = max(found.get(one.path, 0.0), one.score)
     return found
+
+
+def rescored(suspects: Iterable[Suspect], symbols: Sequence[tuple[Span, float]]) -> tuple[Suspect, ...]:
+    """Lines under suspicion, best first again, those in functions that fit a request worse for down to half as much.
+
+    `symbols` are functions and classes with their scores, best first.
+    """
+    most = symbols[0][1] if symbols else 0.0
+    if most <= 0:
+        return tuple(suspects)
+    by_path: dict[str, list[tuple[Span, float]]] = {}
+    for span, score in symbols:
+        by_path.setdefault(span.path, []).append((span, score / most))
+
+    def share(suspect: Suspect) -> float:
+        around = [
+            one for one in by_path.get(suspect.path, ()) if one[0].first_line <= suspect.line <= one[0].last_line
+        ]
+        return max(around, key=lambda one: (one[0].first_line, -one[0].last_line))[1] if around else 0.0
+
+    found = [replace(one, score=round(one.score * (LEAST + (1 - LEAST) * share(one)), 4)) for one in suspects]
+    return tuple(sorted(found, key=lambda one: (-one.score, one.path, one.line)))
 
 
 def by_passage(

@@ -1,6 +1,6 @@
 from gitagent.core.retrieval import features, suspected
 from gitagent.core.retrieval.passages import Passage
-from gitagent.records import Definition, Suspect
+from gitagent.records import Definition, Span, Suspect
 from tests.core.retrieval.test_features import corpus
 
 
@@ -52,3 +52,24 @@ def test_definitions_that_nothing_leads_to_stay_out_and_fields_are_none() -> Non
     idle = Definition(name="idle", kind="function", first_line=1, last_line=3)
     field = Definition(name="size", kind="field", first_line=5, last_line=5)
     assert suspected.by_passage([], [idle, field], [suspect("one.py", 5, 0.8)]) == ()
+
+
+def test_suspicion_in_a_function_that_fits_worse_goes_down_but_not_out() -> None:
+    lines = [
+        suspect("one.py", 2, 0.8),
+        suspect("one.py", 9, 0.8),
+        suspect("two.py", 1, 0.7),
+        suspect("one.py", 5, 0.9),
+    ]
+    fitting = Span(path="one.py", name="f", first_line=8, last_line=9)
+    outer, inner = (
+        Span(path="one.py", name=name, first_line=first, last_line=6) for name, first in (("C", 1), ("g", 5))
+    )
+    found = suspected.rescored(lines, [(fitting, 0.5), (outer, 0.4), (inner, 0.1)])
+    assert [(one.path, one.line, one.score) for one in found] == [
+        ("one.py", 9, 0.8),
+        ("one.py", 2, 0.72),
+        ("one.py", 5, 0.54),
+        ("two.py", 1, 0.35),
+    ]
+    assert suspected.rescored(lines, []) == tuple(lines)
