@@ -19,6 +19,7 @@ pytestmark = pytest.mark.local_model
 SHOP = {
     "shop/__init__.py": "",
     "shop/cart.py": "def total(prices):\n    return sum(prices)\n",
+    "shop/till.py": "from shop.cart import total\n\n\ndef pay(prices):\n    return total(prices)\n",
     "tests/__init__.py": "",
     "tests/test_cart.py": "from pathlib import Path\n\nfrom shop.cart import total\n\n\n"
     "def test_total():\n    assert total([]) == 0\n\n\n"
@@ -79,6 +80,7 @@ def test_tasks_go_local_one_fails_twice_and_escalates_and_the_ledger_shows_it(
     planned = events[events.index(done.event("planned")) :]
     routed = {event["task"]: event for event in reversed(planned) if event["event"] == "routed"}
     assert routed[news]["worker"] == "local" and 0 < routed[cart]["parts"]["files"] < 0.75  # type: ignore[index, operator]
+    assert [routed[task]["facts"]["dependents"] for task in (news, cart)] == [0, 1]  # type: ignore[index]
     escalated = [event for event in planned if event["event"] == "escalated" and event["task"] == cart]
     assert [(event["worker"], event["to"]) for event in escalated][-1] == ("local", "api")
     before_it = planned[: planned.index(escalated[0])]

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.running import Project
 from tests.e2e.test_api import endpoint
 from tests.scripted_server import Answer, Asked, ScriptedServer
+from tests.surviving import Victim
 
 Digest = Callable[[Path], str]
 SHOP = {
@@ -19,7 +20,6 @@ SHOP = {
     "shop/money.py": 'def euros(cents):\n    return f"{cents / 100:.2f} EUR"\n',
     "shop/legacy.py": "OLD = 1\n",
     "bin/run.sh": "#!/bin/sh\npython3 -m shop\n",
-    "tests/__init__.py": "",
     "tests/test_cart.py": "from shop.cart import shown, total\n\n\n"
     "def test_total():\n    assert total([1, 2]) == 3\n\n\n"
     "def test_large_orders_are_cheaper():\n    assert total([6000, 6000]) == 10800\n\n\n"
@@ -179,3 +179,13 @@ def test_a_task_that_comes_to_nothing_stops_only_what_depends_on_it(shop: Projec
     assert "task t6 in shop/discount.py: " in pull
     assert "task t5 in shop/cart.py: it depends on t6, which came to nothing" in pull
     assert "**passed**" not in pull
+
+
+def test_killed_between_its_tasks_a_planned_run_goes_on_to_the_same_end_and_pays_nothing_twice(
+    shop: Project, tmp_path: Path, untouched: Digest
+) -> None:
+    with ScriptedServer(Typist()) as server:
+        victim = Victim(shop, ("fix", REQUEST, "--api"), tmp_path, env=endpoint(server), digest=untouched)
+        for moment, write in (("before", victim.writes * 2 // 3), ("after", victim.writes - 3)):
+            survival = victim.dies(moment, write, server)
+            assert survival.killed and survival.paid_twice == 0
