@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,16 @@ SHARE_HELD_BACK = 2
 """One package in so many reports the score and fits nothing."""
 
 
+def _is_own(path: str) -> bool:
+    return not releases.is_aside(path)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One real fix: what was asked, the commit it is asked of, and the files that were changed for it.
 
-    `size` is how many source files the release before had. `tip` is the commit that has the fix.
+    `size` is how many source files the commit has. `tip` is the commit that has the fix. `is_own` tells the project's
+    own sources from tests and whatever else is no candidate.
     """
 
     package: str
@@ -30,11 +35,13 @@ class Case:
     request: str
     truth: tuple[str, ...]
     size: int
+    is_own: Callable[[str], bool] = _is_own
 
     @property
     def held_back(self) -> bool:
-        """Whether the case reports the score. Decided by the package's name alone."""
-        return int(hashlib.sha256(self.package.encode()).hexdigest(), 16) % SHARE_HELD_BACK == 0
+        """Whether the case reports the score. Decided by the package's name alone, in whatever archive it is."""
+        name = self.package.removeprefix("python-")
+        return int(hashlib.sha256(name.encode()).hexdigest(), 16) % SHARE_HELD_BACK == 0
 
 
 def cases(cache: Path, packages: list[str] | None = None) -> Iterator[Case]:

@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 
 K1, B = 1.2, 0.75
 _WORD = re.compile(r"[a-z]+|[0-9]+")
@@ -15,13 +16,16 @@ def words(text: str) -> list[str]:
     return [word for word in _WORD.findall(_PARTS.sub(" ", text).lower()) if len(word) > 1]
 
 
+@lru_cache(maxsize=10_000)
+def _counted(path: str, data: bytes) -> Counter[str]:
+    return Counter(words(f"{path} {data.decode('utf-8', 'replace')}"))
+
+
 class Plain:
     """The files of one tree by path."""
 
     def __init__(self, texts: Mapping[str, bytes]) -> None:
-        self._counts = {
-            path: Counter(words(f"{path} {data.decode('utf-8', 'replace')}")) for path, data in texts.items()
-        }
+        self._counts = {path: _counted(path, data) for path, data in texts.items()}
         self._lengths = {path: sum(counts.values()) for path, counts in self._counts.items()}
         self._mean = sum(self._lengths.values()) / max(len(self._lengths), 1)
         self._found = Counter(word for counts in self._counts.values() for word in counts)

@@ -22,6 +22,7 @@ from bench.localize import changelogs
 MANIFEST = Path(__file__).with_name("manifest.json")
 MOST_OF_ONE = 10
 _PIP = (sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check")
+_NO_PIP = f"{sys.executable} has no pip, so no release can be fetched; run this with a Python that has it"
 _CHANGELOG = re.compile(
     r"(?:^|/)(?:change(?:s|log)?|history|news|whatsnew|release[-_]?notes|versionhistory|relnotes|changelog_\d+)"
     r"(?:\.(?:rst|md|txt))?$|/releases?/[\w.]+\.(?:txt|rst|md)$|/(?:whatsnew|changelogs?|relnotes|changes)/[\w./]+\.(?:rst|md|txt)$",
@@ -59,12 +60,19 @@ def key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
+def _pip(*words: str) -> str:
+    """What pip says; "" where it fails. Exits with one line if there is no pip at all."""
+    done = subprocess.run([*_PIP, *words], capture_output=True, text=True, check=False, timeout=300)
+    if done.returncode and "No module named pip" in done.stderr:
+        sys.exit(_NO_PIP)
+    return "" if done.returncode else done.stdout
+
+
 def versions(package: str, cache: Path) -> list[str]:
     """All final releases there are, oldest first."""
     kept = cache / "versions" / f"{package}.json"
     if not kept.exists():
-        argv = [*_PIP, "index", "versions", package]
-        said = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+        said = _pip("index", "versions", package)
         line = next((line for line in said.split("\n") if line.startswith("Available versions:")), "")
         found = [part.strip() for part in line.partition(":")[2].split(",")]
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -76,9 +84,7 @@ def changelog(package: str, cache: Path) -> dict[str, list[str]]:
     """Entries by version, of every changelog in the newest source archive."""
     folder = cache / "sdists" / package
     if not folder.exists():
-        folder.mkdir(parents=True)
-        argv = [*_PIP, "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(folder), package]
-        subprocess.run(argv, capture_output=True, check=False, timeout=300)
+        _pip("download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(folder), package)
     found: dict[str, list[str]] = {}
     for archive in sorted(folder.glob("*.tar.gz")):
         with tarfile.open(archive) as tar:
@@ -117,9 +123,7 @@ def wheel(package: str, version: str, cache: Path) -> Path | None:
     """The release's wheel, or None if there is none to be had."""
     folder = cache / "wheels" / f"{package}-{version}"
     if not folder.exists():
-        folder.mkdir(parents=True)
-        argv = [*_PIP, "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", str(folder)]
-        subprocess.run([*argv, f"{package}=={version}"], capture_output=True, check=False, timeout=300)
+        _pip("download", "-q", "--no-deps", "--only-binary", ":all:", "-d", str(folder), f"{package}=={version}")
     return next(iter(sorted(folder.glob("*.whl"))), None)
 
 

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.localize.__main__ import CACHE, shares
-from bench.localize.cases import cases
-from bench.localize.releases import is_aside
+from bench.localize.__main__ import CACHE, KINDS, shares
 from gitagent.adapters.git import GitRepository
 from gitagent.adapters.index import CodeIndex
 from gitagent.core.retrieval import features, kinds, weights
+from gitagent.core.testing import is_test_path
 
 FREE = ("length", "package")
 Row = tuple[str, list[str], "np.ndarray", tuple[str, ...]]
@@ -26,17 +25,19 @@ Row = tuple[str, list[str], "np.ndarray", tuple[str, ...]]
 def rows(cache: Path, held_back: bool) -> list[Row]:
     """Package, paths, their scaled numbers and the truth, for every case of one side."""
     out: list[Row] = []
-    for case in cases(cache):
+    for case in (case for kind in KINDS.values() for case in kind(cache)):
         if case.held_back != held_back:
             continue
         index = CodeIndex(GitRepository(str(case.repository)))
         evidence = index.evidence(case.base, case.request)
         index.close()
-        found = {path: row for path, row in evidence.scaled().items() if not is_aside(path)}
+        found = {path: row for path, row in evidence.scaled().items() if case.is_own(path)}
         paths = sorted(found)
-        matrix = np.array([[kinds.factor(path, False) * value for value in found[path]] for path in paths])
+        matrix = np.array(
+            [[kinds.factor(path, is_test_path(path)) * value for value in found[path]] for path in paths]
+        )
         if set(case.truth) & set(paths):
-            out.append((case.package, paths, matrix, case.truth))
+            out.append((case.package.removeprefix("python-"), paths, matrix, case.truth))
     return out
 
 
