@@ -7,7 +7,7 @@ errors of `gitagent.errors`.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Required, TypedDict
 
 from gitagent.events import Event, Stream
 from gitagent.records import (
@@ -192,6 +192,16 @@ class Worker(Protocol):
         Raises DiffError if a reply holds no usable diff (the pipeline asks again with the reason), ModelError
         if the model is out of reach.
         """
+
+
+class Asking(TypedDict, total=False):
+    """How a model is asked, as `Model.reply` takes it; for those that hand a question on."""
+
+    answer_tokens: Required[int]
+    temperature: float
+    seed: int
+    schema: Mapping[str, object] | None
+    grammar: str
 
 
 class Model(Protocol):

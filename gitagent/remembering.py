@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Unpack
 
 from gitagent.core.secrets import redacted_in
 from gitagent.errors import DiffError
 from gitagent.events import Event, ModelReplied, Stream
-from gitagent.ports import Model, Runs, Steps, Worker
+from gitagent.ports import Asking, Model, Runs, Steps, Worker
 from gitagent.records import Candidate, Coverage, Diff, Message, MicroTask, Reply, Room, Spending
 
 # What may wait for company waits no longer than this: a trial is quick, and a commit takes some milliseconds.
@@ -82,30 +82,15 @@ class RememberingModel:
             self._steps.keep("grammar", self.digest, answer=found)
         return found
 
-    def reply(
-        self,
-        messages: Sequence[Message],
-        *,
-        answer_tokens: int,
-        temperature: float = 0.0,
-        seed: int = 0,
-        schema: Mapping[str, object] | None = None,
-        grammar: str = "",
-    ) -> Reply:
+    def reply(self, messages: Sequence[Message], **how: Unpack[Asking]) -> Reply:
         said = [[message.role, message.content] for message in messages]
-        asked = (self.digest, said, answer_tokens, temperature, seed, schema, grammar)
+        given = {"answer_tokens": 0, "temperature": 0.0, "seed": 0, "schema": None, "grammar": ""} | how
+        asked = (self.digest, said, *given.values())
         known = self._steps.known("reply", *asked)
         if known is not None:
             self.name, self.digest = known["name"], known["digest"]
             return Reply(**{**known["reply"], "spending": Spending(**known["reply"]["spending"])})
-        reply = self._model.reply(
-            messages,
-            answer_tokens=answer_tokens,
-            temperature=temperature,
-            seed=seed,
-            schema=schema,
-            grammar=grammar,
-        )
+        reply = self._model.reply(messages, **how)
         self.name, self.digest = self._model.name, self._model.digest  # another model may have stood in
         answer = {"reply": asdict(reply), "name": self.name, "digest": self.digest}
         self._steps.keep("reply", *asked, answer=answer)

@@ -1,12 +1,13 @@
 """A model behind an endpoint, and what happens when that is down: a wait, or another model in its place."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Unpack
 
 from gitagent.core import ledger
 from gitagent.errors import ModelDownError, ModelError
 from gitagent.events import Event, Quoted, RunStarted, StoodIn, Stream, Waited
-from gitagent.ports import Model
+from gitagent.ports import Asking, Model
 from gitagent.records import Limits, Message, Reply
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 15.0, 300.0
@@ -83,30 +84,14 @@ class StandbyModel:
         """Whether the model that answers now can be held to a grammar."""
         return self._now.takes_grammar()
 
-    def reply(
-        self,
-        messages: Sequence[Message],
-        *,
-        answer_tokens: int,
-        temperature: float = 0.0,
-        seed: int = 0,
-        schema: Mapping[str, object] | None = None,
-        grammar: str = "",
-    ) -> Reply:
+    def reply(self, messages: Sequence[Message], **how: Unpack[Asking]) -> Reply:
         """Ask, as in `ports.Model`."""
         self._quote()
         waits = 0
         while True:
             model = self._now
             try:
-                return model.reply(
-                    messages,
-                    answer_tokens=answer_tokens,
-                    temperature=temperature,
-                    seed=seed,
-                    schema=schema,
-                    grammar=grammar,
-                )
+                return model.reply(messages, **how)
             except ModelDownError as down:
                 if model is not self._now:
                     continue  # another question, asked beside this one, found it down before
