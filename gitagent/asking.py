@@ -144,7 +144,9 @@ class Asker:
             except RequestError as problem:
                 result = Result(exit_code=2, stderr=str(problem))
         # A sixth of what the window has for steps, so that the last five stay whole.
-        room = (self._model.window * 3 // 4 - 700) // (asking.KEPT_WHOLE + 1) - estimate(asking.repeated(call))
+        window = self._model.window
+        said = estimate(asking.repeated(call, window))
+        room = (window * 3 // 4 - 700) // (asking.KEPT_WHOLE + 1) - said
         result = asking.capped(result, max(room, 120), estimate)
         self._listener(
             ToolFinished(

@@ -102,14 +102,19 @@ def capped(result: Result, tokens: int, count: Callable[[str], int]) -> Result:
     )
 
 
-def repeated(call: Call) -> str:
-    """A call as the model is shown it afterwards, without credentials; what is long is cut out in the middle."""
-    told = {"thought": _middle_out(call.thought, 160), "tool": call.tool, "input": _middle_out(call.input, 500)}
+def repeated(call: Call, window: int) -> str:
+    """A call as the model is shown it afterwards, without credentials; the less of it the smaller the window.
+
+    What is long is cut out in the middle.
+    """
+    told = {"thought": _middle_out(call.thought, window // 24), "tool": call.tool}
+    told |= {"input": _middle_out(call.input, window // 8)}
     told |= {"path": call.arguments.get("path", "")} if call.tool == "grep" else {}
     return redacted(json.dumps(told, ensure_ascii=False))
 
 
 def _middle_out(text: str, most: int) -> str:
+    most = min(max(most, 60), 1_200)
     if len(text) <= most:
         return text
     text = redacted(text)  # half a credential would be none to those who look for them
@@ -136,7 +141,7 @@ def messages(
     kept = sorted(notes, key=lambda note: note.priority)
     left: list[str] = []
     while True:
-        built = _built(question, kept, steps, levels, told)
+        built = _built(question, kept, steps, levels, told, window)
         if count(built) <= room:
             return built, tuple(left)
         shorten = min(
@@ -171,12 +176,12 @@ def _worth(step: Step) -> int:
 
 
 def _built(
-    question: str, notes: Sequence[Note], steps: Sequence[Step], levels: dict[int, int], told: str
+    question: str, notes: Sequence[Note], steps: Sequence[Step], levels: dict[int, int], told: str, window: int
 ) -> tuple[Message, ...]:
     asked = "\n\n".join([f"Question: {question}", *(f"{note.title}:\n{fenced(note.text)}" for note in notes)])
     said = [Message(role="system", content=SYSTEM), Message(role="user", content=redact(asked).text)]
     for step in steps:
-        said.append(Message(role="assistant", content=repeated(step.call)))
+        said.append(Message(role="assistant", content=repeated(step.call, window)))
         said.append(Message(role="user", content=_shown(step, levels.get(step.number, 0))))
     if told:
         last = said.pop()
