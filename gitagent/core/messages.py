@@ -207,20 +207,19 @@ def _changes(changes: Sequence[tuple[Commit, Candidate]]) -> str:
 
 
 def _plan(plan: Plan) -> str:
-    kind = "alternatives, best first" if plan.mode == "any" else "all of them"
-    rows = [
-        f"{code(plan.summary)}, by {code(plan.planner)}; {kind}.",
-        "",
-        "| task | does | where | what | needs |",
-        "|---|---|---|---|---|",
-    ]
-    rows += [
-        f"| {code(task.id)} | {task.action} | {_where(task)} | {code(task.instruction.strip(), limit=120)} "
-        f"| {', '.join(task.depends_on) or '–'} |"
-        for task in plan.tasks[:SHOWN_TESTS]
-    ]
+    whole = plan.mode == "all"  # alternatives are all asked the same, which stands above
+    kind = "all of them" if whole else "alternatives, best first"
+    names = ("task", "does", "where", *(("what", "needs") if whole else ()))
+    rows = [f"{code(plan.summary)}, by {code(plan.planner)}; {kind}.", "", _row(names), _row(["---"] * len(names))]
+    for task in plan.tasks[:SHOWN_TESTS]:
+        more = (code(task.instruction.strip(), limit=120), ", ".join(task.depends_on) or "–") if whole else ()
+        rows.append(_row((code(task.id), task.action, _where(task), *more)))
     rows += ["", *(f"- Assumed: {code(line)}" for line in plan.assumptions)]
     return "\n".join(rows).rstrip()
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _where(task: MicroTask) -> str:
