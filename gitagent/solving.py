@@ -369,6 +369,9 @@ class Solver:
         text = self._tree.text(task.path)
         if text is None:
             return False
+        if task.to and self._tree.text(task.to) is not None:
+            self._progress.unfinished[task.id] = f"task {task.id} in {task.path}: {task.to} exists"
+            return False
         entry = self._tree.entries.get(task.path)
         texts: dict[str, str | None] = {task.path: None}
         if task.to:

@@ -68,6 +68,7 @@ def test_what_is_renamed_is_changed_at_its_new_path(world: World) -> None:
 def test_what_something_is_in_the_way_of_is_left_out_with_what_depends_on_it(world: World) -> None:
     (world.root / "bin").mkdir()
     (world.root / "bin/a.sh").write_text("echo a\n")
+    (world.root / "spare.py").write_text("y = 1\n")
     world.git(world.root, "add", ".")
     world.git(world.root, "commit", "--quiet", "-m", "bin")
     world.base = world.git(world.root, "rev-parse", "HEAD")
@@ -77,12 +78,14 @@ def test_what_something_is_in_the_way_of_is_left_out_with_what_depends_on_it(wor
     )
     after = gone("t4", "old.sh", "new.sh", depends_on=("t2",))
     world.workers = [Writing("api", {"calc.py": GOOD, "OLD.sh": "x\n"})]
-    world.planners.append(world.planned(TASK, onto_folder, clash, too_early, after))
+    taken = gone("t5", "spare.py", "calc.py")
+    world.planners.append(world.planned(TASK, onto_folder, clash, too_early, after, taken))
     report = world.pursue()
     assert report.state == "proven" and len(report.commits) == 1 and report.pull is not None
     for line in ("bin is a folder, so nothing was put there", "CALC.py differs from calc.py in case alone",
                  "task OLD.sh in OLD.sh: OLD.sh: differs only in case from old.sh, which is there",
-                 "task t4 in old.sh: it depends on t2, which came to nothing"):  # fmt: skip
+                 "task t4 in old.sh: it depends on t2, which came to nothing",
+                 "task t5 in spare.py: calc.py exists"):  # fmt: skip
         assert line in report.pull.body
 
 
