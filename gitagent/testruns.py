@@ -182,12 +182,16 @@ def _telling(output: str) -> str:
     lines = [line.strip() for line in output.split("\n") if line.strip()]
     errors = [line for line in lines if re.match(r"(E  |ERROR|[\w.]+(Error|Exception)\b|error:|.*: error:)", line)]
     line = (errors or lines or [""])[-1]
-    return f": {line[:200]}" if line else ""
+    return f": {_cut(line)}" if line else ""
 
 
 def last_line(text: str) -> str:
     lines = [line.strip() for line in text.split("\n") if line.strip()]
-    return (lines or [""])[-1][:200]
+    return _cut((lines or [""])[-1])
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= 200 else line[:199] + "…"
 
 
 def _ends(output: str) -> str:

@@ -81,7 +81,8 @@ class Results:
         if not self.reason:
             crash = getattr(report.longrepr, "reprcrash", None)
             text = crash.message if crash is not None else str(report.longrepr or "")[-300:]
-            self.reason = (test + ": " + text.strip())[:400]
+            reason = test + ": " + text.strip()
+            self.reason = reason if len(reason) <= 400 else reason[:399] + "…"
 
 
 def wrong_syntax(texts: dict[str, str | None]) -> str:

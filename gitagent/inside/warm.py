@@ -162,7 +162,8 @@ class Template:
             except Exception:  # noqa: BLE001 - a stranger's __str__
                 said = ""
             text = said if isinstance(error, AssertionError) and said.startswith("assert") else f"{kind}: {said}"
-            self._reason = f"{item.nodeid}: {text}"[:REASON_CHARACTERS]
+            reason = f"{item.nodeid}: {text}"
+            self._reason = reason if len(reason) <= REASON_CHARACTERS else reason[: REASON_CHARACTERS - 1] + "…"
         return failing
 
     def _why_cold(self) -> str:
