@@ -186,6 +186,7 @@ def test_killed_between_its_tasks_a_planned_run_goes_on_to_the_same_end_and_pays
 ) -> None:
     with ScriptedServer(Typist()) as server:
         victim = Victim(shop, ("fix", REQUEST, "--api"), tmp_path, env=endpoint(server), digest=untouched)
-        for moment, write in (("before", victim.writes * 2 // 3), ("after", victim.writes - 3)):
+        # How many writes there are depends on how slow a trial is; the middle is there always.
+        for moment, write in (("before", victim.writes // 2), ("after", victim.writes * 2 // 3)):
             survival = victim.dies(moment, write, server)
             assert survival.killed and survival.paid_twice == 0
