@@ -185,8 +185,9 @@ def test_killed_between_its_tasks_a_planned_run_goes_on_to_the_same_end_and_pays
     shop: Project, tmp_path: Path, untouched: Digest
 ) -> None:
     with ScriptedServer(Typist()) as server:
-        victim = Victim(shop, ("fix", REQUEST, "--api"), tmp_path, env=endpoint(server), digest=untouched)
-        # How many writes there are depends on how slow a trial is; the middle is there always.
-        for moment, write in (("before", victim.writes // 2), ("after", victim.writes * 2 // 3)):
-            survival = victim.dies(moment, write, server)
+        env = endpoint(server) | {"GITAGENT_API_PARALLEL": "1"}  # what is under way beside a write is lost with it
+        victim = Victim(shop, ("fix", REQUEST, "--api"), tmp_path, env=env, digest=untouched)
+        # How many writes there are depends on how slow a trial is; these are there always.
+        for write in (victim.writes // 2, victim.writes * 2 // 3):
+            survival = victim.dies("after", write, server)
             assert survival.killed and survival.paid_twice == 0
