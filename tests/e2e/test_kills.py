@@ -40,9 +40,10 @@ def test_no_answer_that_was_written_down_is_paid_for_twice(calc: Project, tmp_pa
     with ScriptedServer(second_time_right) as server:
         env = endpoint(server) | {"GITAGENT_TEMPLATES_ENABLED": "false"}
         victim = Victim(calc, ("fix", "--test", RED, "--api"), tmp_path, env=env, digest=digest)
-        for write in (victim.writes // 2, victim.writes):
+        # What may wait is written with what comes next, so on a fast machine the last writes may not come.
+        for write, is_sure in ((victim.writes // 2, True), (victim.writes, False)):
             survival = victim.dies("after", write, server)
-            assert survival.killed and survival.paid_twice == 0
+            assert survival.paid_twice == 0 and (survival.killed or not is_sure)
 
 
 def test_killed_at_any_moment_a_run_goes_on_to_the_same_end(calc: Project, tmp_path: Path, digest: Digest) -> None:
