@@ -7,7 +7,7 @@ file; only those of a file's size and place may be.
 
 import argparse
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,11 @@ FREE = ("length", "package")
 Row = tuple[str, list[str], "np.ndarray", tuple[str, ...]]
 
 
-def rows(cache: Path, held_back: bool) -> list[Row]:
-    """Package, paths, their scaled numbers and the truth, for every case of one side."""
+def rows(cache: Path, of_kinds: Collection[str]) -> list[Row]:
+    """Package, paths, their scaled numbers and the truth, for every case that is not held back."""
     out: list[Row] = []
-    for case in (case for kind in KINDS.values() for case in kind(cache)):
-        if case.held_back != held_back:
+    for case in (case for kind in of_kinds for case in KINDS[kind](cache)):
+        if case.held_back:
             continue
         index = CodeIndex(GitRepository(str(case.repository)))
         evidence = index.evidence(case.base, case.request)
@@ -74,8 +74,9 @@ def scored(found: Sequence[Row], value: np.ndarray) -> tuple[float, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=CACHE)
+    parser.add_argument("--kind", action="append", choices=KINDS, help="Only this kind of words; repeatable.")
     options = parser.parse_args()
-    found = rows(options.cache, held_back=False)
+    found = rows(options.cache, options.kind or KINDS)
     packages = sorted({row[0] for row in found})
     print(f"{len(found)} fixes of {len(packages)} packages")
     now = np.array([weights.FILES.get(name, 0.0) for name in features.NAMES])

@@ -17,6 +17,7 @@ NAMES = (
     "writes",
     "hints",
     "path",
+    "component",
     "mentioned",
     "traced",
     "passage",
@@ -71,6 +72,7 @@ _MUCH = {
     "writes": 4.0,
     "hints": 3.0,
     "path": 8.0,
+    "component": 4.0,
     "mentioned": 1.0,
     "traced": 1.0,
     "told": 2.0,
@@ -92,6 +94,7 @@ def at_first(corpus: Corpus, asked: Asked) -> Evidence:
     exact = by_names(corpus, {name: worth for name, worth in asked.names.items() if worth > _SURE})
     hinted = by_names(corpus, {name: worth for name, worth in asked.names.items() if worth <= _SURE})
     fitting = by_paths(corpus.numbers.keys(), asked.terms)
+    within = by_paths(corpus.numbers.keys(), dict.fromkeys(asked.component, 1.0)) if asked.component else {}
     spoken = mentioned(asked, list(corpus.numbers))
     traced = in_frames(asked, list(corpus.numbers))
     for path, number in corpus.numbers.items():
@@ -110,6 +113,7 @@ def at_first(corpus: Corpus, asked: Asked) -> Evidence:
         if number in hinted:
             evidence.add(path, "hints", hinted[number][0])
         evidence.add(path, "path", fitting.get(path, 0.0))
+        evidence.add(path, "component", within.get(path, 0.0))
         evidence.add(path, "mentioned", spoken.get(path, 0.0))
         evidence.add(path, "traced", traced.get(path, 0.0))
         evidence.add(path, "length", math.log1p(corpus.lengths[number][2]))
@@ -291,6 +295,7 @@ _SAID = {
     "writes": "uses a name of the request",
     "hints": "defines a word of the request",
     "path": "its path fits",
+    "component": "in the part the title names",
     "passage": "a function's words fit",
     "names": "its names fit",
     "docs": "its documents fit",

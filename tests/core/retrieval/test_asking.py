@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,29 @@ def test_paths_modules_and_tracebacks_are_read() -> None:
 def test_the_first_line_counts_more() -> None:
     terms = asked("alpha breaks\n\nbeta too").terms
     assert terms["alpha"] > terms["beta"]
+
+
+def test_a_title_counts_more_than_the_first_line_of_a_paragraph() -> None:
+    titled, running = asked("alpha breaks\n\nbeta too").terms, asked("alpha breaks\nbeta too").terms
+    assert titled["alpha"] / titled["beta"] > running["alpha"] / running["beta"]
+
+
+@pytest.mark.parametrize(
+    ("text", "component"),
+    [
+        ("parser: reads past the end", {"pars"}),
+        ("net/http, url: escape paths", {"net", "http", "url"}),
+        ("fix(parser): reads past the end", {"pars"}),
+        ("[parser] reads past the end", {"pars"}),
+        ("Reads past the end at 12:30", set()),
+        ("Reading from a file that somebody else truncated meanwhile says this: nothing", set()),
+        ("", set()),
+    ],
+)
+def test_the_part_of_the_project_is_what_a_title_names_before_a_colon_or_in_brackets(
+    text: str, component: set[str]
+) -> None:
+    assert asked(text).component == component
 
 
 @given(st.text(max_size=2_000))

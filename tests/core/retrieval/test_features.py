@@ -40,6 +40,12 @@ def test_a_file_called_like_the_request_is_first_among_paths() -> None:
     assert scores["a/routing.py"] > scores["routing/rules.py"] > 0 and "a/other.py" not in scores
 
 
+def test_files_of_the_part_that_the_title_names_are_told_from_those_that_have_its_words() -> None:
+    evidence = features.at_first(corpus(parser="def end", other="parser parser end"), asked("parser: wrong end"))
+    place = features.NAMES.index("component")
+    assert evidence.rows["parser.py"][place] > evidence.rows["other.py"][place] == 0.0
+
+
 def test_files_are_found_by_path_module_and_name() -> None:
     paths = ["src/web/http.py", "src/web/__init__.py", "src/other/http.py", "src/web/forms.py"]
     assert features.mentioned(asked("see src/web/forms.py"), paths)["src/web/forms.py"] == 1.0
@@ -90,6 +96,8 @@ def test_tests_documents_and_foreign_code_count_less() -> None:
     assert kinds.factor("src/a.py", False) == 1.0
     assert kinds.factor("tests/test_a.py", True) < 1.0
     assert kinds.factor("pkg/_vendor/a.py", False) < kinds.factor("examples/a.py", False) < 1.0
+    assert kinds.factor("src/a.h", False) < kinds.factor("src/a.c", False)
+    assert kinds.factor("examples/a.h", False) < kinds.factor("examples/a.c", False)
     assert kinds.factor("CHANGELOG.md", False) < kinds.factor("docs/a.md", False)
     assert kinds.is_code("a/B.java") and not kinds.is_code("a.md")
 
