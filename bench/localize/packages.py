@@ -55,7 +55,9 @@ class Archive:
         )
         if not listed.exists():
             listed.write_text("".join(_sources()))
-            self._apt("update", "-q")
+            if not self._apt("update", "-q"):
+                listed.unlink()
+                sys.exit("apt-get update could not read the lists of source packages; try again with a network")
 
     def fetch(self, wanted: Sequence[tuple[str, str]], *, changes_only: bool = False) -> None:
         """Source packages by name and version into the cache; of some only the distribution's own part."""
