@@ -164,6 +164,19 @@ class Runner:
         return str(found).lower() if isinstance(found, bool) else str(found)
 
 
+@pytest.mark.parametrize("job", ["begin", "propose", "publish"])
+@pytest.mark.parametrize("wanted", ["true", "false"])
+def test_the_job_is_told_whether_plans_are_approved_first(tmp_path: Path, job: str, wanted: str) -> None:
+    runner = Runner(tmp_path, {"PATH": os.environ["PATH"]})
+    runner.outputs["install"]["gitagent"] = "echo"
+    (step,) = [one for one in ACTION["runs"]["steps"] if one.get("id") == "job"]
+    inputs = {name: str(spec.get("default", "")) for name, spec in ACTION["inputs"].items()}
+    runner.step(step, tmp_path, {**inputs, "job": job, "approve-plan": wanted, "token": ""})
+    (said,) = [line for line in runner.log.splitlines() if line.startswith("bot ")]
+    assert said.startswith(f"bot {job} --label gitagent")
+    assert said.endswith(" --approve-plan") == (wanted == "true" and job != "begin")
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[GitHubServer]:
     project = made(tmp_path / "project", tmp_path / "temporary", CALC)

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from gitagent import approving
+from gitagent import approving, proposals
 from gitagent.adapters.git import GitRepository
 from gitagent.adapters.git_plans import GitPlans
 from gitagent.cli.bot import deciding, runner
 from gitagent.core.triggers import MARK
+from gitagent.proposals import Proposal
 from tests.e2e.running import CALC, Done
 from tests.e2e.test_bot import AT, Site, commented, labelled, site
 from tests.scripted_server import Asked as Prompt
@@ -248,8 +249,44 @@ def test_an_approval_counts_for_what_was_there_when_it_was_given(site: Site) -> 
     assert waits.decided("issue_comment", commented("/gitagent approve"), at=AT).decision.kind == "nothing"
     asked = waits.decided("issue_comment", commented(f"/gitagent approve `{waits.plan.name}`"))
     assert asked.decision.kind == "approve" and asked.plan == replace(waits.plan, oid=asked.plan.oid)
-    asked = waits.decided("issue_comment", commented("looks good"))
-    assert asked.decision.kind == "nothing"
+
+
+def test_questions_that_led_to_the_plan_are_closed_and_those_asked_after_it_lead_to_another(site: Site) -> None:
+    waits = Waits(site)
+    waits.here.forge.say(12, deciding.QUESTIONS, "1. All numbers?")
+    site.server.add_comment(12, "ada", "Integers.", LATER)
+    assert "led to a plan" in waits.decided("issue_comment", commented("Integers.")).decision.reason
+    site.server.now = LATER
+    waits.here.forge.say(12, deciding.QUESTIONS, "1. All numbers, really?")
+    found = waits.decided("issue_comment", commented("Integers.")).decision
+    assert (found.kind, found.words) == ("plan", "")
+    waits.plans.drop(12, waits.plans.waiting()[12])
+    found = waits.decided("issue_comment", commented("Integers.")).decision
+    assert (found.kind, found.words) == ("fix", "Integers.")
+
+
+@pytest.mark.parametrize(
+    ("plan", "why"),
+    [
+        (TOML.replace("Use + in add.", "x" * 3_000), "2,000 can be shown"),
+        (TOML.replace("calc.py", "../calc.py"), "the approved plan:7: task 1: 'path'"),
+        ("", "expected 1, got None"),
+    ],
+)
+def test_a_plan_that_is_none_or_cannot_be_shown_is_refused(site: Site, plan: str, why: str) -> None:
+    (site.work / "proposal").mkdir()
+    text = plan.format(base="0" * 40)
+    proposals.write(site.work / "proposal", Proposal(run="", state="plan", reason="", plan=text, digests="{}"))
+    done = site.job("publish", "issues", labelled())
+    assert done.code == 1 and why in done.err and waiting(site) == []
+    assert "not published" in site.comments[0]
+
+
+def test_what_was_asked_on_no_issue_cannot_wait_for_approval(site: Site) -> None:
+    user = {"login": "ada", "type": "User"}
+    done = site.job("propose", "workflow_dispatch", {"inputs": {"request": "add is wrong"}, "sender": user},
+                    "--approve-plan")  # fmt: skip
+    assert done.code == 2 and "asked on no issue" in done.told[0]
 
 
 def test_reactions_of_others_and_on_what_was_edited_approve_nothing(site: Site) -> None:

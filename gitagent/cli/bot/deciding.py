@@ -73,8 +73,8 @@ def decided(site: "Site", name: str, path: str, label: str, *, begins: bool = Fa
     if name == "schedule" or (name == "workflow_dispatch" and not trigger.said.strip()):
         waiting = site.plans.waiting()
         if name == "schedule" or forge.may_ask(trigger.actor):
-            numbers = [number for number in sorted(waiting) if trigger.number in (0, number)][:_MOST_PLANS]
-            for number in numbers:
+            newest = sorted(waiting, reverse=True)
+            for number in [number for number in newest if trigger.number in (0, number)][:_MOST_PLANS]:
                 if (found := _approved_by_reaction(site, trigger, number)) is not None:
                     return found
         oldest = forge.waiting(label, besides=waiting) if name == "schedule" else None
@@ -99,9 +99,11 @@ def decided(site: "Site", name: str, path: str, label: str, *, begins: bool = Fa
         said = forge.answers(trigger.number, QUESTIONS)
         if not said:
             return _nothing(trigger, "no question is open")
-        if trigger.number in site.plans.waiting():
-            return _nothing(trigger, "its questions led to a plan, which waits for approval")
         decision = replace(decision, kind="fix", reason="its questions are answered", words="\n\n".join(said))
+        if trigger.number in site.plans.waiting():
+            if _has_planned_since(site, trigger.number):
+                return _nothing(trigger, "its questions led to a plan, which waits for approval")
+            decision = replace(decision, kind="plan", words="")
     if trigger.review:
         lines = forge.review_comments(trigger.number, trigger.review)
         decision = replace(decision, words=f"{decision.words}\n\n{lines}".strip())
@@ -179,6 +181,8 @@ def _approved_by_reaction(site: "Site", trigger: Trigger, number: int) -> Asked 
     """The plan of this number if somebody who may has put a thumbs-up on the comment that shows it."""
     from gitagent import approving
 
+    if not site.forge.is_open(number):
+        return None
     try:
         plan = waiting_plan(site, number)
     except RequestError:
@@ -187,7 +191,7 @@ def _approved_by_reaction(site: "Site", trigger: Trigger, number: int) -> Asked 
     if plan is None or comment is None or not approving.is_shown_by(plan, comment.body):
         return None
     login = site.forge.approver(comment)
-    if not login or not site.forge.is_open(number):
+    if not login:
         return None
     found = replace(trigger, number=number, actor=login, is_pull=plan.is_pull)
     if plan.is_pull:
@@ -197,6 +201,17 @@ def _approved_by_reaction(site: "Site", trigger: Trigger, number: int) -> Asked 
     return Asked(
         trigger=found, decision=Decision(kind="approve", reason="a 👍 on its plan", number=number), plan=plan
     )
+
+
+def _has_planned_since(site: "Site", number: int) -> bool:
+    """Whether the plan that waits is newer than the questions, so that they are not open."""
+    try:
+        plan = waiting_plan(site, number)
+    except RequestError:
+        return False
+    asked = site.forge.comment(number, QUESTIONS)
+    shown = site.forge.comment(number, key_of(plan)) if plan else None
+    return shown is not None and (asked is None or shown.made_at >= asked.edited_at)
 
 
 def key_of(plan: "WaitingPlan") -> str:
