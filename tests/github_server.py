@@ -145,6 +145,9 @@ class GitHubServer:
         match [method, *parts.path.removeprefix("/api/v3").strip("/").split("/")]:
             case ["GET", "repos", "ada", "shop", "issues", number] if int(number) in self.issues:
                 return 200, {}, self._issue(self.issues[int(number)])
+            case ["GET", "repos", "ada", "shop", "issues", number] if int(number) in self.pulls:
+                told = {name: self.pulls[int(number)][name] for name in ("number", "title", "body", "state")}
+                return 200, {}, {**self._issue({**told, "user": "ada"}), "pull_request": {}}
             case ["GET", "repos", "ada", "shop", "pulls"]:
                 found = [pull for pull in self.pulls.values() if self._asked_for(pull, query)]
                 page, size = int(query.get("page", "1")), int(query.get("per_page", "30"))

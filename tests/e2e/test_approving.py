@@ -160,17 +160,17 @@ instruction = "Use + in add."
 
 
 class Waits:
-    """A plan that waits on issue 12, and the comment that shows it."""
+    """A plan that waits on issue 12, or a pull request, and the comment that shows it."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, number: int = 12) -> None:
         site.project.git("remote", "add", "origin", site.server.remote)
         repository = GitRepository(str(site.project.root))
         self.site, self.plans = site, GitPlans(repository)
         self.here = runner.site(str(site.project.root), "ada/shop", f"{site.server.url}/api/v3")
-        self.plan = approving.made(12, TOML.format(base=repository.head().oid), "{}", is_pull=False)
-        self.plans.put(12, self.plan.files)
-        self.here.forge.say(12, f"plan {self.plan.name}", approving.shown(self.plan))
-        self.comment = site.server.comments[12][0]
+        self.plan = approving.made(number, TOML.format(base=repository.head().oid), "{}", is_pull=number != 12)
+        self.plans.put(number, self.plan.files)
+        self.here.forge.say(number, f"plan {self.plan.name}", approving.shown(self.plan))
+        self.comment = site.server.comments[number][0]
 
     def decided(self, event: str, payload: dict[str, Any], *, at: str = LATER) -> deciding.Asked:
         """What a job makes of an event."""
@@ -249,6 +249,18 @@ def test_an_approval_counts_for_what_was_there_when_it_was_given(site: Site) -> 
     assert waits.decided("issue_comment", commented("/gitagent approve"), at=AT).decision.kind == "nothing"
     asked = waits.decided("issue_comment", commented(f"/gitagent approve `{waits.plan.name}`"))
     assert asked.decision.kind == "approve" and asked.plan == replace(waits.plan, oid=asked.plan.oid)
+
+
+def test_a_thumbs_up_on_a_pull_request_counts_if_that_is_ours(site: Site) -> None:
+    waits = Waits(site, 13)
+    site.server.add_reaction(waits.comment["id"], "ada", LATER)
+    assert waits.decided("schedule", {"schedule": "x"}).decision.kind == "nothing"  # there is no such pull request
+    site.server.add_pull(13, "patch-1")
+    assert waits.decided("schedule", {"schedule": "x"}).decision.kind == "nothing"
+    site.server.pulls[13]["head"] = "gitagent/12-add"
+    asked = waits.decided("schedule", {"schedule": "x"})
+    assert (asked.decision.kind, asked.key, asked.trigger.branch) == ("approve", "12", "gitagent/12-add")
+    assert asked.request("0" * 40).reference == "12"
 
 
 def test_questions_that_led_to_the_plan_are_closed_and_those_asked_after_it_lead_to_another(site: Site) -> None:
