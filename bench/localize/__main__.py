@@ -23,7 +23,7 @@ LARGE = 80
 LONG = 20
 FIRST = (1, 3, 5)
 KINDS = {"commits": packages.cases, "releases": cases.cases}
-_SAID = {"commits": "Messages of commits", "releases": "Entries of changelogs"}
+SAID = {"commits": "Messages of commits", "releases": "Entries of changelogs"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"{case.package} {case.version}: {one.plain} {one.ours} {', '.join(case.truth)}")
                 print(f"    {' '.join(case.request.split())[:200]}")
         if not found:
-            sys.exit(f"no fix could be fetched, so there is nothing to measure: {_SAID[kind].lower()}")
-        report(f"{_SAID[kind]}, held back (fitted nothing)", [one for one in found if one.case.held_back])
-        report(f"{_SAID[kind]}, fitted the weights", [one for one in found if not one.case.held_back])
+            sys.exit(f"no fix could be fetched, so there is nothing to measure: {SAID[kind].lower()}")
+        report(f"{SAID[kind]}, held back (fitted nothing)", [one for one in found if one.case.held_back])
+        report(f"{SAID[kind]}, fitted the weights", [one for one in found if not one.case.held_back])
     return 0
 
 

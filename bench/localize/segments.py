@@ -8,9 +8,10 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.localize.__main__ import CACHE
-from bench.localize.cases import Case, cases
+from bench.localize.__main__ import CACHE, KINDS, SAID
+from bench.localize.cases import Case
 from bench.measuring import table
+from gitagent.adapters import treesitter
 from gitagent.adapters.git import GitRepository
 from gitagent.core import microtasks
 from gitagent.core.microtasks import outlines
@@ -71,9 +72,9 @@ def _count(messages: "tuple[Message, ...] | list[Message]") -> int:
     return sum(microtasks.estimate(message.content) + 4 for message in messages)
 
 
-def tasks(cache: Path) -> Iterator[tuple[Case, bool, int, int]]:
+def tasks(kind: str, cache: Path) -> Iterator[tuple[Case, bool, int, int]]:
     """For every changed file: whether one question shows all of it, and of how many functions how many fit."""
-    for case in cases(cache):
+    for case in KINDS[kind](cache):
         repository = GitRepository(str(case.repository))
         before, after = (
             {entry.path: entry.oid for entry in repository.entries(commit)} for commit in (case.base, case.tip)
@@ -87,20 +88,22 @@ def tasks(cache: Path) -> Iterator[tuple[Case, bool, int, int]]:
 
 
 def main() -> None:
-    found = list(tasks(CACHE))
-    single = sum(one for _, one, _, _ in found)
-    whole = sum(fit == parts for _, _, fit, parts in found)
-    functions, fitting = sum(parts for *_, parts in found), sum(fit for _, _, fit, _ in found)
-    rows = (
-        ("files, one question each that shows every changed line", single, len(found)),
-        ("files, one question for each changed function", whole, len(found)),
-        ("changed functions", fitting, functions),
-    )
-    table(
-        f"Questions about real fixes in {WINDOW:,} tokens, {ANSWER:,} of them for the answer:",
-        ("given the functions that were changed", "fit", "of", "share"),
-        [(name, str(part), str(of), f"{part / max(of, 1):.3f}") for name, part, of in rows],
-    )
+    outlines.read_with(treesitter.spans)
+    for kind in KINDS:
+        found = list(tasks(kind, CACHE))
+        single = sum(one for _, one, _, _ in found)
+        whole = sum(fit == parts for _, _, fit, parts in found)
+        functions, fitting = sum(parts for *_, parts in found), sum(fit for _, _, fit, _ in found)
+        rows = (
+            ("files, one question each that shows every changed line", single, len(found)),
+            ("files, one question for each changed function", whole, len(found)),
+            ("changed functions", fitting, functions),
+        )
+        table(
+            f"{SAID[kind]}: questions about the fixes in {WINDOW:,} tokens, {ANSWER:,} of them for the answer",
+            ("given the functions that were changed", "fit", "of", "share"),
+            [(name, str(part), str(of), f"{part / max(of, 1):.3f}") for name, part, of in rows],
+        )
 
 
 if __name__ == "__main__":
