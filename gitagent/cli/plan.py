@@ -79,7 +79,7 @@ def plan_command(
     else:
         request = intake.request(" ".join(text), source="text", base=start)
     if issue is not None and not yes and (said := _said_on(forge, issue)):
-        request = questioning.heard(request, [intake.clean(one) for one in said])
+        request = questioning.heard(request, _asked_on(forge, issue), [intake.clean(one) for one in said])
     stream = Stream(view.LiveView(sys.stderr, terminal=False))
     index = building.index_for(repository)
     tree = Tree(repository, start)
@@ -109,8 +109,9 @@ def plan_command(
                 click.echo(_shown(number, question))
             click.echo("hint: answer in the request itself, or say --yes to plan on these assumptions", err=True)
             ctx.exit(EXIT_QUESTIONS)
+    settled = questioning.settled(request, answered)
+    plan = building.planner_for(config, model, stream, index).plan(settled, findings, tree.shown)[0]
     request = questioning.told(request, answered)
-    plan = building.planner_for(config, model, stream, index).plan(request, findings, tree.text)[0]
     plan = replace(plan, assumptions=tuple(dict.fromkeys((*questioning.assumed(answered), *plan.assumptions))))
     if out is None:
         click.echo(table(plan))
@@ -205,7 +206,10 @@ def approval(*, yes: bool) -> "Callable[[Callable[[], None]], Callable[[Plan], b
         def approves(plan: "Plan") -> bool:
             make_room()
             click.echo(table(plan), err=True)
-            return yes or click.confirm("Carry this plan out?", err=True)
+            try:
+                return yes or click.confirm("Carry this plan out?", err=True)
+            except click.Abort:  # Ctrl-C, or no more input: neither is a no
+                raise KeyboardInterrupt from None
 
         return approves
 
@@ -217,6 +221,14 @@ def _said_on(forge: "Forge | None", issue: int) -> tuple[str, ...] | None:
     from gitagent.adapters.github_bot import GitHubBot
 
     return forge.answers(issue, QUESTIONS) if isinstance(forge, GitHubBot) else ()
+
+
+def _asked_on(forge: "Forge | None", issue: int) -> str:
+    """The comment on an issue that holds our questions."""
+    from gitagent.adapters.github_bot import GitHubBot
+
+    comment = forge.comment(issue, QUESTIONS) if isinstance(forge, GitHubBot) else None
+    return comment.body if comment else ""
 
 
 def _post(forge: "Forge", issue: int, questions: "Sequence[Question]") -> None:
@@ -264,7 +276,12 @@ def _asked_back(interviewer: "Interviewer", request: "Request") -> "list[Answere
         if question is None:
             break
         click.echo(f"\n{_shown(len(answered) + 1, question)}", err=True)
-        said = click.prompt("answer (Enter: as assumed, go: plan now)", default="", show_default=False, err=True)
+        try:
+            said = click.prompt(
+                "answer (Enter: as assumed, go: plan now)", default="", show_default=False, err=True
+            )
+        except click.Abort:
+            raise KeyboardInterrupt from None
         said = clean(said)[:2000]
         goes = said.lower().strip(" .") in GO
         answered.append(Answered(question=question, answer="" if goes else said))

@@ -7,6 +7,7 @@ from gitagent.errors import ModelError
 from gitagent.records import Request
 
 MOST_QUESTIONS = 8
+MOST_ASKED = 6_000
 SYSTEM = (
     "You find out what a request to change code means before anyone plans it. Ask only what the request, the files "
     "and the earlier answers leave open and what would change the code: why it is wanted, an assumption in it that "
@@ -60,7 +61,7 @@ class Answered:
 
 def body(request: Request, answered: Sequence[Answered], most: int, refused: str = "") -> str:
     """What must go into the prompt: the request, what was made clear before, and how much may be asked."""
-    parts = [f"Request ({request.source}):\n{told(request, answered).text.strip()}"]
+    parts = [f"Request ({request.source}):\n{settled(request, answered).text.strip()}"]
     parts.append("Ask the one question that matters most." if most == 1 else f"Ask at most {most} questions.")
     if refused:
         parts.append(f"Your last answer was refused: {refused}")
@@ -100,10 +101,21 @@ def told(request: Request, answered: Sequence[Answered]) -> Request:
     )
 
 
-def heard(request: Request, said: Sequence[str]) -> Request:
-    """The request with what was commented after the questions, each bounded."""
+def settled(request: Request, answered: Sequence[Answered]) -> Request:
+    """The request as a model is to see it: with what was answered, and what is taken for granted where nothing was."""
+    request = told(request, answered)
+    lines = [
+        f"- {one.question.text} {one.question.assumed or '(left open)'}" for one in answered if not one.answer
+    ]
+    text = "\n".join([request.text.rstrip(), "", "Asked back, not answered, and to be taken for granted:", *lines])
+    return replace(request, text=text) if lines else request
+
+
+def heard(request: Request, asked: str, said: Sequence[str]) -> Request:
+    """The request with the comment that asked, and what was commented after it, each bounded."""
     lines = [f"- {_line(one, 2000)}" for one in said[:20] if one.strip()]
-    return replace(request, text="\n".join([request.text.rstrip(), "", "Asked back, and answered:", *lines]))
+    parts = [request.text.rstrip(), "", "Asked back:", asked.strip()[:MOST_ASKED], "", "Answered:", *lines]
+    return replace(request, text="\n".join(parts))
 
 
 def assumed(answered: Sequence[Answered]) -> tuple[str, ...]:

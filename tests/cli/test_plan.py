@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from gitagent.cli import main
 from gitagent.cli.plan import EXIT_QUESTIONS
-from tests.e2e.running import CALC, Project, made
+from tests.e2e.running import CALC, Done, Project, made
 from tests.github_server import GitHubServer
 from tests.scripted_server import Answer, Asked, ScriptedServer
 
@@ -29,10 +29,11 @@ class Script:
     """Asks these questions one after the other, then plans and writes; `planned` are the planning prompts."""
 
     def __init__(self, *questions: dict[str, str]) -> None:
-        self.questions, self.planned, self.all_at_once = list(questions), list[str](), False
+        self.questions, self.planned, self.asked = list(questions), list[str](), list[str]()
 
     def __call__(self, asked: Asked) -> Answer | str:
         if "You find out what a request" in asked.prompt:
+            self.asked.append(asked.prompt)
             now = self.questions if "Ask at most" in asked.prompt else self.questions[:1]
             self.questions = self.questions[len(now) :]
             return json.dumps({"questions": now})
@@ -99,26 +100,58 @@ def test_a_plan_without_questions_names_what_was_assumed_and_can_be_edited_and_r
     assert [ref for ref in calc.branches() if "add-in-calc-py-is-wrong" in ref] == calc.branches()
 
 
+def typed(calc: Project, keys: str, *arguments: str) -> Done:
+    """How a command ended whose user typed this at a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "gitagent", *arguments],
+        cwd=calc.root, env=calc.environment(endpoint()),
+        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        os.write(ours, keys.encode())
+        done = calc.ended(process, None)
+    os.close(ours)
+    return done
+
+
 def test_in_a_terminal_one_question_is_asked_at_a_time_until_go(calc: Project, script: Script) -> None:
     script.questions = [
         FLOATS,
-        {**FLOATS, "question": "And complex numbers?"},
+        {**FLOATS, "question": "Why now?", "assumed": "it is red"},
+        {**FLOATS, "question": "And complex numbers?", "assumed": "none"},
         {**FLOATS, "question": "Never asked?"},
     ]
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "gitagent", "plan", "--api", "add is wrong"],
-        cwd=calc.root, env=calc.environment(endpoint()),
-        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        os.close(theirs)
-        os.write(ours, b"only whole numbers\ngo\n")
-        out, said = process.communicate(timeout=60)
-    os.close(ours)
-    assert process.returncode == 0, said
-    assert "What of floats?" in said and "And complex numbers?" in said and "Never asked?" not in said
-    assert "- What of floats? only whole numbers" in script.planned[0]
-    assert "assumed: floats are added too" in out  # what the second one was left to
+    done = typed(calc, "only whole numbers\n\ngo\n", "plan", "--api", "add is wrong")
+    assert done.code == 0, done.err
+    assert "What of floats?" in done.err and "And complex numbers?" in done.err and "Never asked?" not in done.err
+    # The planner keeps to what was answered, and to what was left to assumptions; so does who asks the next question.
+    for part in ("- What of floats? only whole numbers", "taken for granted:\n- Why now? it is red"):
+        assert part in script.asked[2] and part in script.planned[0]
+    assert "assumed: it is red\nassumed: none\n" in done.out
+
+
+def test_who_ends_the_questions_is_shown_no_plan(calc: Project, script: Script) -> None:
+    done = typed(calc, "\x04", "plan", "--api", "add is wrong")
+    assert done.code == 130 and done.err.rstrip().endswith("interrupted") and script.planned == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "last"),
+    [
+        ("y\n", 0, "why:"),
+        ("what?\nn\n", 2, "hint: write it down and edit it: gitagent plan"),
+        ("\n", 2, "hint: write it down and edit it: gitagent plan"),
+        ("\x04", 130, "interrupted: nothing was committed"),
+    ],
+)
+def test_in_a_terminal_nothing_but_a_yes_carries_a_plan_out(
+    calc: Project, script: Script, keys: str, code: int, last: str
+) -> None:
+    done = typed(calc, keys, "fix", "--api", "--approve-plan", "add is wrong")
+    assert done.code == code and done.err.rstrip().split("\n")[-1].startswith(last), done.err
+    assert "t1  change  calc.py" in done.err and bool(calc.branches()) is (code == 0)
 
 
 def test_without_a_model_the_plan_names_places_and_nobody_asks(calc: Project) -> None:
@@ -211,6 +244,9 @@ def test_questions_on_an_issue_are_one_comment_and_a_writers_answer_goes_into_th
         done = planned()
         assert done.exit_code == 0 and "t1  change  calc.py" in done.stdout
         assert "- Whole numbers only." in script.planned[0] and "secrets" not in script.planned[0]
+        assert (
+            "1. **edge case**: `What of floats?`" in script.planned[0]
+        )  # a bare "1. yes" says nothing without it
 
 
 def test_a_plan_for_an_issue_is_carried_out_as_that_issue(

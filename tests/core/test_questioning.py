@@ -16,7 +16,21 @@ def test_answers_become_part_of_the_request_and_assumptions_do_not() -> None:
     told = questioning.told(REQUEST, [*answered, Answered(question=WHY)])
     assert told.text == "Add a limit.\n\nAsked back, and answered:\n- Why? the disk"
     assert questioning.assumed([*answered, Answered(question=WHY)]) == ("to be safe",)
-    assert questioning.told(REQUEST, []) == REQUEST
+    assert questioning.told(REQUEST, []) == questioning.settled(REQUEST, []) == REQUEST
+
+
+def test_a_model_sees_what_was_left_to_an_assumption_beside_what_was_answered() -> None:
+    left = [Answered(question=WHY), Answered(question=Question(kind="scope", text="All?"))]
+    seen = questioning.settled(REQUEST, [*left, Answered(question=WHY, answer="the disk")])
+    assert seen.text == (
+        "Add a limit.\n\nAsked back, and answered:\n- Why? the disk\n\n"
+        "Asked back, not answered, and to be taken for granted:\n- Why? to be safe\n- All? (left open)"
+    )
+
+
+def test_answers_in_comments_stand_behind_the_questions_that_they_answer() -> None:
+    heard = questioning.heard(REQUEST, "1. **why**: `Why?`\n", ["1. the\ndisk", " "])
+    assert heard.text == "Add a limit.\n\nAsked back:\n1. **why**: `Why?`\n\nAnswered:\n- 1. the disk"
 
 
 @pytest.mark.parametrize(
@@ -51,6 +65,9 @@ def test_the_same_question_is_not_asked_twice() -> None:
     assert first is not None and first.text == "Why?"
     assert interviewer.next(REQUEST, [Answered(question=first, answer="so")]) is None
     assert "- Why? so" in model.asked[1].text
+    # One left to its assumption is known too, or the same prompt would lead to the same question.
+    assert interviewer.next(REQUEST, [Answered(question=WHY)]) is None
+    assert "taken for granted:\n- Why? to be safe" in model.asked[2].text
 
 
 def test_what_cannot_be_read_is_asked_again_with_the_reason_and_given_up_after_three() -> None:

@@ -112,7 +112,7 @@ class Project:
         with self.start(*arguments, env=env, cwd=cwd) as process:
             return self.ended(process, stdin)
 
-    def ended(self, process: "subprocess.Popen[str]", stdin: str = "") -> Done:
+    def ended(self, process: "subprocess.Popen[str]", stdin: str | None = "") -> Done:
         """Wait for the end of a started command."""
         try:
             out, err = process.communicate(stdin, timeout=SECONDS)

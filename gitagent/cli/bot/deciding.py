@@ -99,7 +99,9 @@ def decided(site: "Site", name: str, path: str, label: str, *, begins: bool = Fa
         said = forge.answers(trigger.number, QUESTIONS)
         if not said:
             return _nothing(trigger, "no question is open")
-        decision = replace(decision, kind="fix", reason="its questions are answered", words="\n\n".join(said))
+        asked = forge.comment(trigger.number, QUESTIONS)
+        words = "\n\n".join([*([asked.body.strip()] if asked else []), *said])
+        decision = replace(decision, kind="fix", reason="its questions are answered", words=words)
         if trigger.number in site.plans.waiting():
             if _has_planned_since(site, trigger.number):
                 return _nothing(trigger, "its questions led to a plan, which waits for approval")

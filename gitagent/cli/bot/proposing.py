@@ -35,7 +35,8 @@ def planned(site: "Site", asked: "Asked", target: Path) -> "Proposal":
     model = building.planning_model(config, stream)
     said = site.forge.answers(asked.number, deciding.QUESTIONS)
     if said:
-        request = questioning.heard(request, [intake.clean(one) for one in said])
+        asking = site.forge.comment(asked.number, deciding.QUESTIONS)
+        request = questioning.heard(request, asking.body if asking else "", [intake.clean(one) for one in said])
     elif said is None and model is not None:
         found = plan.asking(
             model, stream, building.index_for(repository), request, tight=config.run.mode != "api"
