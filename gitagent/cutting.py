@@ -27,47 +27,63 @@ class Cutter:
         self._window, self._count = window, count
 
     def tasks(self, steps: Sequence[planning.Step], findings: Findings, read: Read) -> tuple[MicroTask, ...]:
-        window = self._window
-        answer_tokens = min(1024, window // 3)
         failing = failing_notes(findings, read)
         was = {step.to: step.path for step in steps if step.to}
         pieces: dict[str, tuple[str, ...]] = {}
         out: list[MicroTask] = []
         for step in steps:
-            text = read(was.get(step.path, step.path)) or ""
             if step.action in ("delete", "rename"):
                 out.append(self._taken_away(step, pieces))
                 pieces[step.id] = (step.id,)
                 continue
-            asked = self._size(step.instruction)
-            room = window - answer_tokens - SCAFFOLD - asked
-            if room < LEAST_ROOM:
-                most = max(window - answer_tokens - SCAFFOLD - LEAST_ROOM, 0)
-                raise ModelError(f"{step.path}: the instruction takes {asked:,} tokens, at most {most:,} fit")
-            first, excerpt = self._excerpt(step, text, findings, room)
-            last = first + len(lines_of(excerpt)) - 1
-            task = MicroTask(
-                id=step.id,
-                path=step.path,
-                first_line=first,
-                excerpt=excerpt,
-                instruction=step.instruction,
-                answer_tokens=answer_tokens if step.action != "add" else window // 3,
-                notes=(*failing, *surroundings(step.path, text, first, excerpt, read)),
-                suspects=tuple(
-                    item for item in findings.suspects if item.path == step.path and first <= item.line <= last
-                ),
-                depends_on=tuple(piece for need in step.depends_on for piece in pieces[need]),
-                priority=step.priority,
-                action=step.action,
-                symbol=step.symbol,
-            )
-            fitting = self._fitting(task, window)
-            if len(fitting) > MOST_PIECES:
-                raise ModelError(f'{step.path}: too much for one task; name the "lines" to change')
+            text = read(was.get(step.path, step.path)) or ""
+            try:
+                fitting = self._cut(step, text, findings, read, failing, pieces)
+            except ModelError as problem:
+                raise ModelError(f"{step.called}: {problem}" if step.called else str(problem)) from problem
             pieces[step.id] = tuple(piece.id for piece in fitting)
             out += fitting
         return tuple(out)
+
+    def _cut(
+        self,
+        step: planning.Step,
+        text: str,
+        findings: Findings,
+        read: Read,
+        failing: tuple[Note, ...],
+        pieces: dict[str, tuple[str, ...]],
+    ) -> list[MicroTask]:
+        """The task for a step that a worker is asked about, or its pieces."""
+        asked = self._size(step.instruction)
+        window = self._window
+        answer_tokens = min(1024, window // 3)
+        room = window - answer_tokens - SCAFFOLD - asked
+        if room < LEAST_ROOM:
+            most = max(window - answer_tokens - SCAFFOLD - LEAST_ROOM, 0)
+            raise ModelError(f"{step.path}: the instruction takes {asked:,} tokens, at most {most:,} fit")
+        first, excerpt = self._excerpt(step, text, findings, room)
+        last = first + len(lines_of(excerpt)) - 1
+        task = MicroTask(
+            id=step.id,
+            path=step.path,
+            first_line=first,
+            excerpt=excerpt,
+            instruction=step.instruction,
+            answer_tokens=answer_tokens if step.action != "add" else window // 3,
+            notes=(*failing, *surroundings(step.path, text, first, excerpt, read)),
+            suspects=tuple(
+                item for item in findings.suspects if item.path == step.path and first <= item.line <= last
+            ),
+            depends_on=tuple(piece for need in step.depends_on for piece in pieces[need]),
+            priority=step.priority,
+            action=step.action,
+            symbol=step.symbol,
+        )
+        fitting = self._fitting(task, window)
+        if len(fitting) > MOST_PIECES:
+            raise ModelError(f'{step.path}: too much for one task; name the "lines" to change')
+        return fitting
 
     def _taken_away(self, step: planning.Step, pieces: dict[str, tuple[str, ...]]) -> MicroTask:
         return MicroTask(
@@ -135,11 +151,10 @@ class Cutter:
         best = max(spans, key=lambda span: len(planning.words_of(span.name) & words), default=None)
         if best is not None and planning.words_of(best.name) & words:
             return [best.first_line, best.last_line]
-        lines = text.count("\n") + 1
         if self._size(text) > COMFORTABLE * 2:
             names = f', or the "symbol", one of: {", ".join(span.name for span in spans[:8])}' if spans else ""
-            raise ModelError(f'{step.path} has {lines} lines; name the "lines" to change{names}')
-        return [1, lines]
+            raise ModelError(f'{step.path} has {last} lines; name the "lines" to change{names}')
+        return [1, last]
 
     def _fitting(self, task: MicroTask, window: int) -> list[MicroTask]:
         """The task, or what it is split into so that each piece fits the window."""

@@ -1,6 +1,7 @@
 """The two planners: one that needs no model, and one that asks a chat model."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from gitagent.core import microtasks, plan_schema, planning
 from gitagent.core.microtasks import outlines
@@ -9,6 +10,7 @@ from gitagent.core.replies import read_object
 from gitagent.core.texts import lines_of
 from gitagent.cutting import COMFORTABLE, SCAFFOLD, Cutter, Read, failing_notes, surroundings
 from gitagent.errors import ModelError, RequestError
+from gitagent.events import Noted
 from gitagent.inquiring import Inquiry, inquire, learned
 from gitagent.ports import Listener, Model
 from gitagent.records import Findings, Message, MicroTask, Note, Place, Plan, Request, Span, Spending, Suspect
@@ -212,9 +214,18 @@ class ChatPlanner:
 class SavedPlanner:
     """A plan that was written down, held against the repository as it is now."""
 
-    def __init__(self, plan: SavedPlan, *, window: int = 4096, count: Callable[[Sequence[Message]], int]) -> None:
+    def __init__(
+        self,
+        plan: SavedPlan,
+        listener: Listener,
+        *,
+        before: Read,
+        window: int = 4096,
+        count: Callable[[Sequence[Message]], int],
+    ) -> None:
+        """`before` gives a file's text on the commit that the plan was made for, None where that is not known."""
         self.name = "file"
-        self._plan = plan
+        self._plan, self._listener, self._before = plan, listener, before
         self._cutter = Cutter(window=window, count=count)
 
     def plan(self, request: Request, findings: Findings, read: Read) -> tuple[Plan, tuple[Spending, ...]]:
@@ -222,10 +233,12 @@ class SavedPlanner:
         saved = self._plan
         try:
             steps = planning.checked(saved.steps, lambda path: read(path) is not None)
-            tasks = self._cutter.tasks(steps, findings, read)
+            tasks = self._cutter.tasks([self._as_now(step, read) for step in steps], findings, read)
         except (ModelError, RequestError) as problem:
+            told = str(problem)
+            where = "" if told.startswith(saved.file) else f"{saved.file}: "
             raise RequestError(
-                f"{saved.file}: {problem}. Nothing was committed.", hint=f"edit {saved.file}, or plan anew"
+                f"{where}{told}. Nothing was committed.", hint=f"edit {saved.file}, or plan anew"
             ) from problem
         return (
             Plan(
@@ -237,6 +250,27 @@ class SavedPlanner:
             ),
             (),
         )
+
+    def _as_now(self, step: planning.Step, read: Read) -> planning.Step:
+        """The step with its lines where they are now. Raises ModelError if they are gone, and no name leads there."""
+        path = next((one.path for one in self._plan.steps if one.to == step.path), step.path)
+        before, now = self._before(path), read(path)
+        if step.lines is None or before is None or now is None or before == now:
+            return step
+        if step.lines[0] > len(lines_of(before)):
+            return step  # whoever edited the plan had another text before them
+        lines = planning.moved(step.lines, before, now)
+        if lines is None and not step.symbol:
+            raise ModelError(
+                f"{step.called}: {path} has changed since commit {self._plan.base[:12]}, and lines {step.lines[0]} "
+                f'to {step.lines[1]} of it are gone; name other "lines" and their "base", or a "symbol"'
+            )
+        if lines is not None and lines != step.lines:
+            was, at = (f"{first}-{last}" for first, last in (step.lines, lines))
+            self._listener(
+                Noted(level="info", text=f"{path} has changed since the plan was made: lines {was} are {at} now")
+            )
+        return replace(step, lines=lines)
 
 
 def _instruction(request: Request, count: Callable[[str], int]) -> tuple[str, tuple[Note, ...]]:

@@ -69,6 +69,13 @@ READ_AT_ONCE: dict[str, tuple[str, list[str]]] = {
     "another word for an action": (task(action="modify"), RIGHT),
     "a number as text": (task(priority="high", lines="2-3"), RIGHT),
     "a new file": (task(path="shop/tax.py", action="create", symbol=None), ["add shop/tax.py"]),
+    "a new file that another task goes on with": (
+        tasks(
+            {"path": "./shop/tax.py", "symbol": "rate", "depends_on": ["2"]},
+            {"path": "shop/tax.py", "action": "add", "symbol": None},
+        ),
+        ["add shop/tax.py", "change shop/tax.py"],
+    ),
     "a deletion without words": (
         json.dumps({"tasks": [{"path": "shop/data.txt", "action": "remove"}]}), ["delete shop/data.txt"]),
     "a rename and what follows it": (

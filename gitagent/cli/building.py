@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gitagent.adapters.git import GitBranches, GitRepository
@@ -14,7 +15,7 @@ from gitagent.ahead import AskedAhead
 from gitagent.config import Config, load_for
 from gitagent.core.microtasks import outlines
 from gitagent.core.plan_files import SavedPlan
-from gitagent.errors import GitagentError, RequestError
+from gitagent.errors import GitagentError, RepositoryError, RequestError
 from gitagent.events import Event, Noted, StepStarted, Stream, TestsStarted
 from gitagent.ports import Forge, Index, Model, Planner, Ports, Sandbox, Steps, Worker
 from gitagent.records import Candidate, Findings, MicroTask, Note, Place, Plan, Request, Shown, Span, Spending
@@ -282,14 +283,29 @@ def planner_for(config: Config, model: Model | None, stream: Stream, index: Inde
     return _localizer(config) if model is None else _chat(model, stream, config, index)
 
 
-def saved_planner(config: Config, plan: SavedPlan) -> Planner:
+def saved_planner(config: Config, plan: SavedPlan, repository: GitRepository, stream: Stream) -> Planner:
     """The planner that follows a plan that was written down."""
     from gitagent.core.microtasks import estimate
     from gitagent.planners import SavedPlanner
+    from gitagent.tree import Tree
+
+    @cache
+    def tree() -> Tree | None:
+        with suppress(RepositoryError):  # a clone may not have the commit
+            return Tree(repository, plan.base) if plan.base else None
+        return None
+
+    def before(path: str) -> str | None:
+        base = tree()
+        return base.shown(path) if base else None
 
     window = config.local.window if config.local.model or config.run.mode != "api" else config.api.window
     return SavedPlanner(
-        plan, window=window, count=lambda messages: sum(4 + estimate(message.content) for message in messages)
+        plan,
+        stream,
+        before=before,
+        window=window,
+        count=lambda messages: sum(4 + estimate(message.content) for message in messages),
     )
 
 

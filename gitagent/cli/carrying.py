@@ -154,7 +154,9 @@ def carried_out(
             repository, config, stream, forge, steps, lambda: running.stop_asked(options.run)
         )
         if plan is not None:
-            ports = replace(ports, planners=(ports.planners[0], building.saved_planner(config, plan)))
+            ports = replace(
+                ports, planners=(ports.planners[0], building.saved_planner(config, plan, repository, stream))
+            )
         if planning is not None:
             ports = replace(ports, planners=(ports.planners[0], planning(ports.planners[-1])))
         if approval is not None:

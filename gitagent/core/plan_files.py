@@ -48,7 +48,11 @@ def read(text: str, file: str) -> SavedPlan:
     try:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise RequestError(f"{file}: not TOML: {error}. Nothing was run.", hint=f"edit {file}") from error
+        where = re.search(r" \(at line (\d+), column \d+\)$| \(at end of document\)$", str(error))
+        line = (where[1] or text.count("\n") + 1) if where else ""
+        raise RequestError(
+            f"{file}{f':{line}' if line else ''}: not TOML: {error}. Nothing was run.", hint=f"edit {file}"
+        ) from error
     return _Reader(text, file).plan(table)
 
 
@@ -107,8 +111,10 @@ class _Reader:
         if not isinstance(priority, int) or isinstance(priority, bool) or not 1 <= priority <= 9:
             raise self._wrong("priority", f"expected a number from 1 to 9, got {_shown(priority)}")
         instruction = self._text(task, "instruction", needed=kind in ("change", "add"))
+        name, line = self._text(task, "id", needed=True), self._line("[[task]]")
         return Step(
-            id=self._text(task, "id", needed=True),
+            id=name,
+            called=f"{self.file}{f':{line}' if line else ''}: task {_plain(name)}",
             path=path,
             instruction=instruction or f"{kind} {path}{f' to {to}' if to else ''}",
             action=kind,
@@ -188,6 +194,10 @@ class _Reader:
             if field.match(self._lines[at]):
                 return at + 1
         return start + 1 if self.at else 0
+
+
+def _plain(name: str) -> str:
+    return name if re.fullmatch(r"[\w.-]{1,40}", name) else _shown(name)
 
 
 def _shown(value: object) -> str:

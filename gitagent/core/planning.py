@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gitagent.core.paths import check_path
+from gitagent.core.texts import lines_of
 from gitagent.errors import DiffError, ModelError
 from gitagent.records import Action, Findings, Note, Request, TestResult
 
@@ -55,7 +56,10 @@ _DULL = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One task of a plan before it is cut to size. `lines` are 1-based, both included; `to` is a rename's new path."""
+    """One task of a plan before it is cut to size. `lines` are 1-based, both included; `to` is a rename's new path.
+
+    `called` is what whoever wrote it knows it by, `task 2` or `plan.toml:20: task news`.
+    """
 
     id: str
     path: str
@@ -66,6 +70,7 @@ class Step:
     lines: tuple[int, int] | None = None
     depends_on: tuple[str, ...] = ()
     priority: int = 5
+    called: str = ""
 
 
 def words_of(text: str) -> frozenset[str]:
@@ -171,26 +176,26 @@ def steps_of(
         raise ModelError('"tasks" must be a list with at least one task')
     if len(tasks) > MOST_TASKS:
         raise ModelError(f"{len(tasks)} tasks are too many; at most {MOST_TASKS}")
-    renamed = {
-        str(task.get("to")).removeprefix("./") for task in tasks if isinstance(task, Mapping) and task.get("to")
-    }
+    told = [task for task in tasks if isinstance(task, Mapping)]
+    made = {str(task.get("to")).removeprefix("./") for task in told if task.get("to")}
+    made |= {str(_alone(task.get("path"))).strip("`'\"").removeprefix("./") for task in told if _declared(task)}
     steps = []
     for number, task in enumerate(tasks, 1):
         if not isinstance(task, Mapping):
             raise ModelError(f'task {number} must be an object with "path" and "instruction"')
-        steps.append(_step(number, task, exists, known, renamed))
+        steps.append(_step(number, task, exists, known, made))
     return ordered(steps, exists)
 
 
 def checked(steps: Sequence[Step], exists: Callable[[str], bool]) -> tuple[Step, ...]:
     """Steps somebody wrote down, in an order they can be done in, as `ordered`; each names a file there is, or makes
     it."""
-    free = {step.to for step in steps if step.to}
+    free = {step.to or step.path for step in steps if step.action in ("add", "rename")}
     for step in steps:
         if step.action != "add" and not exists(step.path) and step.path not in free:
-            raise ModelError(f'task {step.id}: {step.path} does not exist; action = "add" makes it')
+            raise ModelError(f'{step.called}: {step.path} does not exist; action = "add" makes it')
         if step.action == "add" and exists(step.path):
-            raise ModelError(f'task {step.id}: {step.path} exists already; action = "change" changes it')
+            raise ModelError(f'{step.called}: {step.path} exists already; action = "change" changes it')
     return ordered(steps, exists)
 
 
@@ -204,7 +209,7 @@ def ordered(steps: Sequence[Step], exists: Callable[[str], bool]) -> tuple[Step,
     leaving = {step.path: step for step in connected if step.action in ("delete", "rename")}
     coming = {step.to or step.path: step for step in connected if step.action in ("add", "rename")}
     out = []
-    for number, step in enumerate(connected, 1):
+    for step in connected:
         gone, needs = leaving.get(step.path), list(step.depends_on)
         if (
             gone is not None
@@ -212,19 +217,19 @@ def ordered(steps: Sequence[Step], exists: Callable[[str], bool]) -> tuple[Step,
             and (gone.action == "delete" or step.action in ("delete", "rename"))
         ):
             raise ModelError(
-                f"tasks {step.id} and {gone.id} are both about {step.path}, which one of them takes away"
+                f"{step.called} and {gone.called} are both about {step.path}, which one of them takes away"
             )
         made = step.to or (step.path if step.action == "add" else "")
         if step.to == step.path:
-            raise ModelError(f"task {number}: {step.path} is renamed to itself")
+            raise ModelError(f"{step.called}: {step.path} is renamed to itself")
         if made.startswith("~"):
-            raise ModelError(f"task {number}: {made} leaves the repository where a shell reads it")
+            raise ModelError(f"{step.called}: {made} leaves the repository where a shell reads it")
         if made and (parents := [part for part in _above(made) if exists(part) and part not in leaving]):
-            raise ModelError(f"task {number}: {made} cannot be made: {parents[0]} is a file")
+            raise ModelError(f"{step.called}: {made} cannot be made: {parents[0]} is a file")
         if made and coming[made] is not step:
-            raise ModelError(f"tasks {step.id} and {coming[made].id} both make {made}")
+            raise ModelError(f"{step.called} and {coming[made].called} both make {made}")
         if step.to and exists(step.to) and step.to not in leaving:
-            raise ModelError(f"task {number}: {step.to} exists already; a file is renamed to a path that is free")
+            raise ModelError(f"{step.called}: {step.to} exists already; a file is renamed to a path that is free")
         # Whatever is in the place of a new file goes first.
         needs += [leaving[part].id for part in (made, *_above(made)) if leaving.get(part, step) is not step]
         if step.action == "rename":
@@ -233,6 +238,21 @@ def ordered(steps: Sequence[Step], exists: Callable[[str], bool]) -> tuple[Step,
             needs.append(coming[step.path].id)
         out.append(replace(step, depends_on=tuple(dict.fromkeys(needs))))
     return _in_order(out)
+
+
+def moved(lines: tuple[int, int], before: str, now: str) -> tuple[int, int] | None:
+    """Where these lines of a text stand in what became of it; None if it holds nothing of them any more."""
+    old, new = lines_of(before), lines_of(now)
+    first, last = lines[0] - 1, min(lines[1], len(old))
+    wanted = old[first:last]
+    whole = [at for at in range(len(new) - len(wanted) + 1) if new[at : at + len(wanted)] == wanted]
+    if len(whole) == 1:
+        return whole[0] + 1, whole[0] + len(wanted)
+    kept: list[int] = []
+    blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
+    for at, there, size in blocks:
+        kept += [there + line - at for line in range(max(at, first), min(at + size, last)) if old[line].strip()]
+    return (kept[0] + 1, kept[-1] + 1) if kept else None
 
 
 def makes(step: Step) -> bool:
@@ -257,12 +277,13 @@ def _step(
     task: Mapping[str, object],
     exists: Callable[[str], bool],
     known: Sequence[str],
-    renamed: Collection[str],
+    made: Collection[str],
 ) -> Step:
+    """One task; `made` are the paths that are free for it because tasks of the plan put files there."""
     path, instruction = _alone(task.get("path")), task.get("instruction")
     if not isinstance(path, str) or not path.strip():
         raise ModelError(f'task {number} has no "path"')
-    said = str(task.get("action") or "").strip().lower().replace("-", "_").replace(" ", "_")
+    said = _verb(task)
     if said and said not in _ACTION_OF:
         raise ModelError(
             f'task {number}: unknown action "{shortened(said, 40)}"; expected change, add, delete or rename'
@@ -280,9 +301,8 @@ def _step(
         raise ModelError(
             f"task {number}: the instruction has {len(instruction):,} characters, at most {MOST_INSTRUCTION:,}"
         )
-    new = task.get("new")
-    declared = new is True or str(new).strip().lower() in ("true", "yes", "1") or action == "add"
-    if not exists(path) and path not in renamed:
+    declared = _declared(task)
+    if not exists(path) and path not in made:
         ending = [name for name in known if name.endswith(f"/{path}")] or (
             [path[2:]] if path[:2] in ("a/", "b/") and exists(path[2:]) else []
         )
@@ -297,8 +317,9 @@ def _step(
             )
     symbol, written = _alone(task.get("symbol")), task.get("id")
     if action in ("change", "add"):
-        action = "change" if exists(path) or path in renamed else "add"
+        action = "add" if declared and not exists(path) else "change"
     return Step(
+        called=f"task {number}",
         id=str(written).strip() if isinstance(written, (str, int)) and str(written).strip() else f"t{number}",
         path=path,
         instruction=instruction.strip(),
@@ -311,6 +332,16 @@ def _step(
         depends_on=tuple(_references(task.get("depends_on"))),
         priority=_priority(task.get("priority")),
     )
+
+
+def _verb(task: Mapping[str, object]) -> str:
+    return str(task.get("action") or "").strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def _declared(task: Mapping[str, object]) -> bool:
+    """Whether a task says that its file is new."""
+    new = task.get("new")
+    return new is True or str(new).strip().lower() in ("true", "yes", "1") or _ACTION_OF.get(_verb(task)) == "add"
 
 
 def _alone(value: object) -> object:
@@ -380,6 +411,7 @@ def _connected(steps: Sequence[Step]) -> list[Step]:
         raise ModelError("two tasks have the same id; give each its own")
     out = []
     for number, step in enumerate(steps):
+        called = step.called or f"task {number + 1}"
         needs = []
         for reference in step.depends_on:
             by_path = [at for at, other in enumerate(steps) if other.path == reference.removeprefix("./")]
@@ -390,10 +422,8 @@ def _connected(steps: Sequence[Step]) -> list[Step]:
             elif reference in fresh:
                 needs.append(reference)
             else:
-                raise ModelError(
-                    f'task {number + 1} depends on "{shortened(reference, 40)}", which is no task\'s id'
-                )
-        out.append(replace(step, id=fresh[number], depends_on=tuple(dict.fromkeys(needs))))
+                raise ModelError(f'{called} depends on "{shortened(reference, 40)}", which is no task\'s id')
+        out.append(replace(step, id=fresh[number], depends_on=tuple(dict.fromkeys(needs)), called=called))
     return out
 
 
@@ -404,8 +434,8 @@ def _in_order(steps: Sequence[Step]) -> tuple[Step, ...]:
         ids = {step.id for step in done}
         ready = next((step for step in waiting if ids.issuperset(step.depends_on)), None)
         if ready is None:
-            circle = ", ".join(step.path for step in waiting)
-            raise ModelError(f"the tasks on {circle} wait for each other; depends_on must not go round")
+            circle = " and ".join(f"{step.called} ({step.path})" for step in waiting)
+            raise ModelError(f"{circle} wait for each other; depends_on must not go round")
         waiting.remove(ready)
         done.append(ready)
     return tuple(done)

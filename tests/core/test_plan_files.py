@@ -62,7 +62,8 @@ def test_a_plan_is_read_with_all_it_says() -> None:
     [
         ("version = 1", "version = 2", "plan.toml:1: 'version': expected 1, got 2"),
         ("version = 1", "", "'version': expected 1, got None"),
-        ("version = 1", "version = 1 2", "plan.toml: not TOML: "),
+        ("version = 1", "version = 1 2", "plan.toml:1: not TOML: "),
+        ('depends_on = ["t1"]', 'depends_on = ["t1"', "plan.toml:24: not TOML: "),
         ('summary = "Count them all"', "", "'summary': expected a text, and there is none"),
         ('planner = "chat"', "planner = 3", "plan.toml:5: 'planner': expected a text, got 3"),
         ('planner = "chat"', 'planer = "chat"', "plan.toml:5: 'planer': unknown, expected one of"),

@@ -107,6 +107,7 @@ def test_steps_are_read_with_all_they_say() -> None:
         symbol="total",
         lines=(12, 20),
         priority=2,
+        called="task 1",
     )
 
 
