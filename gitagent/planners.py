@@ -186,7 +186,7 @@ class ChatPlanner:
             answer_tokens=self._answer_tokens,
             enough=self._enough + (self._map_tokens(findings) if mapped else 0),
             wanted="gave no usable plan",
-            hint="set another model, or plan without one: gitagent fix --local",
+            hint="set another model, or plan without one: --local",
             asks=self._asks,
         )
         return inquire(self._model, self._listener, inquiry, planned)

@@ -26,7 +26,8 @@ def text_of(plan: Plan, request: Request, file: str) -> str:
     for task in plan.tasks:
         tasks.append(_task(task))
     document["task"] = tasks
-    text = tomlkit.dumps(document)
+    # What shows nothing, or turns the writing direction, is written out, so that an editor shows all there is.
+    text = "".join(one if one in "\n\t" or one.isprintable() else _escaped(one) for one in tomlkit.dumps(document))
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -35,6 +36,10 @@ def text_of(plan: Plan, request: Request, file: str) -> str:
             hint='gitagent fix --approve-plan "…"',
         ) from error
     return text
+
+
+def _escaped(one: str) -> str:
+    return one if "\ud800" <= one <= "\udfff" else f"\\U{ord(one):08X}"
 
 
 def _task(task: MicroTask) -> tomlkit.items.Table:

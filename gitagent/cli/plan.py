@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gitagent.ports import Forge, Index, Model
     from gitagent.questions import Interviewer
     from gitagent.records import Plan, Request
+    from gitagent.tree import Tree
 
 # Questions are open and nobody is there to answer them.
 EXIT_QUESTIONS = 10
@@ -113,6 +114,7 @@ def plan_command(
     plan = building.planner_for(config, model, stream, index).plan(settled, findings, tree.shown)[0]
     request = questioning.told(request, answered)
     plan = replace(plan, assumptions=tuple(dict.fromkeys((*questioning.assumed(answered), *plan.assumptions))))
+    _warn(plan, tree, stream)
     if out is None:
         click.echo(table(plan))
         click.echo("hint: --out plan.toml writes it down, gitagent run plan.toml carries it out", err=True)
@@ -214,6 +216,15 @@ def approval(*, yes: bool) -> "Callable[[Callable[[], None]], Callable[[Plan], b
         return approves
 
     return asking
+
+
+def _warn(plan: "Plan", tree: "Tree", stream: "Stream") -> None:
+    """Say which files of a plan a run would leave alone."""
+    from gitagent.events import Noted
+
+    for path in dict.fromkeys(path for task in plan.tasks for path in (task.path, task.to) if path):
+        if reason := tree.refusal(path):
+            stream(Noted(level="warning", text=f"{path} {reason}: a run leaves it alone"))
 
 
 def _said_on(forge: "Forge | None", issue: int) -> tuple[str, ...] | None:

@@ -172,10 +172,16 @@ class LiveView:
 
     def _plan(self, event: Planned) -> str:
         tasks = event.plan.tasks
-        places = ", ".join(f"{task.path}:{task.first_line}" for task in tasks[:4])
         more = f" and {len(tasks) - 4} more" if len(tasks) > 4 else ""
-        kind = "first of" if event.plan.mode == "any" and len(tasks) > 1 else "change"
-        return f"{kind} {places}{more}"
+        if event.plan.mode == "any" and len(tasks) > 1:
+            return "first of " + ", ".join(f"{task.path}:{task.first_line}" for task in tasks[:4]) + more
+        told, action = [], ""
+        for task in tasks[:4]:
+            verb = "" if task.action == action else f"{task.action} "
+            action = task.action
+            place = f"{task.path}:{task.first_line}" if action == "change" else task.path
+            told.append(f"{verb}{place}{f' to {task.to}' if task.to else ''}")
+        return ", ".join(told) + more
 
     def _verdict(self, event: VerdictReached) -> list[tuple[str, str]]:
         mark = {"passed": "✔", "failed": "✘", "inconclusive": "?"}[event.state]

@@ -32,6 +32,15 @@ def test_what_is_written_is_read_back_the_same() -> None:
     assert (second.action, second.to, second.depends_on, second.priority) == ("rename", "b.py", ("t1",), 2)
 
 
+def test_what_shows_nothing_is_written_out_and_read_back_the_same() -> None:
+    hidden = "a\u200b \\\u202e b\U000e0041\x1b[31m\nand 'more'\tof\u2028it"
+    plan = replace(PLAN, summary=hidden, assumptions=(hidden,), tasks=(replace(CHANGE, instruction=hidden),))
+    text = text_of(plan, REQUEST, "p.toml")
+    assert all(one.isprintable() or one in "\n\t" for one in text)
+    saved = plan_files.read(text, "p.toml")
+    assert (saved.summary, saved.assumptions, saved.steps[0].instruction) == (hidden, (hidden,), hidden)
+
+
 def test_a_path_that_is_no_text_cannot_be_written() -> None:
     with pytest.raises(RequestError, match="is no UTF-8"):
         text_of(replace(PLAN, tasks=(replace(CHANGE, path="\udcff.py"),)), REQUEST, "p.toml")

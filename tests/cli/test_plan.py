@@ -18,7 +18,7 @@ from tests.github_server import GitHubServer
 from tests.scripted_server import Answer, Asked, ScriptedServer
 
 FLOATS = {"kind": "edge case", "question": "What of floats?", "assumed": "floats are added too"}
-TASK = {
+TASK: dict[str, object] = {
     "id": "1", "action": "change", "path": "calc.py", "to": None, "symbol": "add", "lines": None,
     "instruction": "Use + in add.", "depends_on": [], "priority": 1,
 }  # fmt: skip
@@ -30,6 +30,7 @@ class Script:
 
     def __init__(self, *questions: dict[str, str]) -> None:
         self.questions, self.planned, self.asked = list(questions), list[str](), list[str]()
+        self.tasks: list[dict[str, object]] = [TASK]
 
     def __call__(self, asked: Asked) -> Answer | str:
         if "You find out what a request" in asked.prompt:
@@ -39,7 +40,7 @@ class Script:
             return json.dumps({"questions": now})
         if "You plan a change" in asked.prompt:
             self.planned.append(asked.prompt)
-            return json.dumps({"summary": "Mend add", "assumptions": ["ints stay ints"], "tasks": [TASK]})
+            return json.dumps({"summary": "Mend add", "assumptions": ["ints stay ints"], "tasks": self.tasks})
         return DIFF
 
 
@@ -152,6 +153,13 @@ def test_in_a_terminal_nothing_but_a_yes_carries_a_plan_out(
     done = typed(calc, keys, "fix", "--api", "--approve-plan", "add is wrong")
     assert done.code == code and done.err.rstrip().split("\n")[-1].startswith(last), done.err
     assert "t1  change  calc.py" in done.err and bool(calc.branches()) is (code == 0)
+
+
+def test_a_plan_warns_of_what_a_run_would_leave_alone(calc: Project, script: Script) -> None:
+    script.questions, script.tasks = [], [TASK, TASK | {"id": "2", "action": "add", "path": ".github/leak.yml"}]
+    done = plan(calc, "--api")
+    assert done.exit_code == 0 and "t2  add     .github/leak.yml" in done.stdout
+    assert "! .github/leak.yml is protected: a run leaves it alone\n" in done.stderr
 
 
 def test_without_a_model_the_plan_names_places_and_nobody_asks(calc: Project) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -73,6 +74,10 @@ def told(*events: Event, terminal: bool = False) -> str:
          "· most suspicious: a.py:3: run by 1 failing\n"),
         (Planned(plan=Plan(summary="s", mode="any", tasks=tasks(6), planner="localizer")),
          "· plan by localizer: first of a.py:1, a.py:2, a.py:3, a.py:4 and 2 more\n"),
+        (Planned(plan=Plan(summary="s", mode="all", planner="chat", tasks=(
+            *tasks(2), *(replace(task, action="delete") for task in tasks(1)),
+            *(replace(task, action="rename", to="b.py") for task in tasks(1))))),
+         "· plan by chat: change a.py:1, a.py:2, delete a.py, rename a.py to b.py\n"),
         (PromptBuilt(task="t1", worker="api", prompt_tokens=90, answer_tokens=10, window=4096, left_out=("What",)),
          "· api: 90 prompt + 10 answer of 4096 tokens, left out: What\n"),
         (ModelReplied(spending=SPENT), "· api: 10 tokens in 1.0 s, $0.5000\n"),

@@ -48,7 +48,7 @@ def asking(calc: Project, untouched: Digest) -> Callable[..., Done]:
          "is http://HOST/v1 the right base URL? It mostly ends in /v1"),
         (Answer(text="I cannot know."),
          "scripted gave no usable plan in 3 answers; of the last one: the reply holds no JSON object. "
-         "Nothing was changed.", "set another model, or plan without one: gitagent fix --local"),
+         "Nothing was changed.", "set another model, or plan without one: --local"),
     ],
 )  # fmt: skip
 def test_an_endpoint_that_is_no_help(asking: Callable[..., Done], answer: Answer, error: str, hint: str) -> None:
