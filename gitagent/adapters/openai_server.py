@@ -324,6 +324,8 @@ class OpenAIServer:
                 status, wait = error.status_code, retry_after(error.response.headers)
                 if status in (400, 422) and self._drop_refused_field(fields, error):
                     continue
+                if status in (400, 404, 422, 500, 501) and self._drops_schema(fields):
+                    continue
                 again = status in (408, 409, 429) or status >= 500
                 patient = wait is None or wait <= self._longest_wait_seconds
                 if not again or calls >= self._tries or not patient or out_of_money(error):
@@ -397,6 +399,13 @@ class OpenAIServer:
                 self._refused.add(name)
                 return True
         return False
+
+    def _drops_schema(self, fields: dict[str, Any]) -> bool:
+        """Whether there is a schema to leave out from now on: servers that take none do not always say so."""
+        if "response_format" not in fields or "response_format" in self._refused:
+            return False
+        self._refused.add("response_format")
+        return True
 
     # What is wrong, in one line
 

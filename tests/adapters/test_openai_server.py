@@ -92,6 +92,44 @@ def test_a_field_the_server_refuses_is_left_out_for_the_rest_of_the_run(field: s
     assert ("max_completion_tokens" in bodies[1]) == (field == "max_tokens")
 
 
+class WithoutSchemas:
+    """A server that takes no schema, and says so in these words."""
+
+    models, tokenize, pages = ({"id": "scripted"},), None, dict[str, object]()
+
+    def __init__(self, status: int, error: str) -> None:
+        self.answer = Answer(status=status, error=error)
+
+    def minded(self, asked: Asked) -> Answer | None:
+        return self.answer if "response_format" in asked.body else None
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, "This model does not support structured outputs."),
+        (400, "Bad request"),
+        (404, "No endpoints found that support the requested parameters."),
+        (422, "unprocessable"),
+        (500, "guided decoding backend not available"),
+        (501, "not implemented"),
+    ],
+)
+def test_a_server_that_takes_no_schema_is_asked_without_one_whatever_it_says(status: int, error: str) -> None:
+    with ScriptedServer(["yes"], playing=WithoutSchemas(status, error)) as server:
+        asking = model(server)
+        for _ in range(2):
+            assert asking.reply(ASK, answer_tokens=50, schema={"type": "object"}).text == "yes"
+        assert ["response_format" in asked.body for asked in server.chats] == [True, False, False]
+
+
+def test_what_is_wrong_for_another_reason_stays_so_without_the_schema() -> None:
+    with ScriptedServer([Answer(status=400, error="too long")]) as server:
+        with pytest.raises(ModelError, match="400: too long"):
+            model(server).reply(ASK, answer_tokens=50, schema={"type": "object"})
+        assert len(server.chats) == 2
+
+
 def test_halves_of_characters_are_put_together_or_marked_as_lost() -> None:
     pieces = ["\\ud83d", "\\ude00 and \\ud83d"]
     stream = "".join(
