@@ -387,6 +387,8 @@ class _Run:
         if done.still_red:
             count = len(done.still_red)
             reason += f"; {count} of the {len(done.red)} red tests still fail{'s' if count == 1 else ''}"
+        if done.verdict and done.plan and done.unfinished:
+            reason += f"; {len(done.unfinished)} of the {len(done.plan.tasks)} tasks came to nothing"
         if not self.options.dry_run:
             self._publish()
         return ("proven" if done.is_proven else "unproven"), reason

@@ -317,15 +317,17 @@ class Solver:
         return changed
 
     def _ask_ahead(self, tasks: Sequence[MicroTask], workers: list[Worker], plan: Plan) -> None:
-        """Ask about the next tasks side by side, as far as none of them touches another and their worker can."""
+        """Ask about the next tasks side by side: those that none before them has to be done for, or touches."""
         paths, ids, asked = set[str](), set[str](), dict[str, list[tuple[MicroTask, str]]]()
         names = [worker.name for worker in workers]
         for task in tasks:
-            waits = {*task.depends_on} & (ids | self._progress.unfinished.keys())
-            if task.action in ("delete", "rename") or waits or task.path in paths or len(ids) == MOST_AHEAD:
+            if len(self._firsts) == MOST_AHEAD:
                 break
-            paths.add(task.path)
+            waits = {*task.depends_on} & (ids | self._progress.unfinished.keys()) or {task.path, task.to} & paths
             ids.add(task.id)
+            paths |= {task.path, task.to} - {""}
+            if task.action in ("delete", "rename") or waits or task.id in self._firsts:
+                continue
             first = self._firsts[task.id] = self._chooser.first(names, task, plan)
             text = self._tree.text(task.path)
             now = self._told(self._informed(turns.refreshed(task, text)))

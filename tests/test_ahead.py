@@ -66,6 +66,24 @@ def test_what_depends_on_another_or_is_about_the_same_file_is_asked_about_after_
     assert groups[0] == ["t1", "a"] and groups[1] == ["b", "c"]
 
 
+def test_what_has_to_wait_does_not_hold_up_those_behind_it_and_nothing_is_asked_twice(world: World) -> None:
+    names = [f"{letter}.txt" for letter in "cdefghijk"]
+    worker = Writing("api", TEXTS | dict.fromkeys(names, "x\n"))
+    groups: list[list[str]] = []
+    asked = AskedAhead(worker, most=4)
+
+    def ask(questions: list[tuple[MicroTask, str]]) -> None:
+        groups.append([task.id for task, _ in questions])
+        asked.ask(questions)
+
+    world.workers, world.more = [asked], {"ahead": {"api": ask}}
+    many = [replace(A, id=name[0], path=name) for name in names]
+    world.planners.append(world.planned(TASK, A, replace(B, depends_on=("a",)), *many))
+    assert world.pursue().state == "proven"
+    assert groups == [["t1", "a", "c", "d", "e", "f", "g", "h"], ["b", "i"], ["j", "k"]]
+    assert len(worker.asked) == 12
+
+
 def test_of_two_asked_at_once_one_that_fails_does_not_stop_the_other(world: World) -> None:
     class Half(Writing):
         def candidates(self, task: MicroTask, text: str, *, limit: int) -> Iterator[Candidate]:

@@ -131,3 +131,11 @@ def test_a_file_that_one_task_makes_may_be_changed_by_another() -> None:
         ("add", "shop/new.py", ()),
         ("change", "shop/new.py", (plan.tasks[0].id,)),
     ]
+
+
+def test_tasks_keep_the_ids_that_were_written() -> None:
+    plan, _ = planned(task("use", depends_on=["make"]), task("make", "a.py", action="add"))
+    assert [(one.id, one.depends_on) for one in plan.tasks] == [("make", ()), ("use", ("make",))]
+    for odd in ("use\tit", "make.1"):  # the second could be a piece of the first
+        plan, _ = planned(task(odd, depends_on=["make"]), task("make", "a.py", action="add"))
+        assert [(one.id, one.depends_on) for one in plan.tasks] == [("t2", ()), ("t1", ("t2",))]

@@ -46,6 +46,7 @@ _ACTIONS: Mapping[Action, str] = {
 _ACTION_OF = {word: action for action, words in _ACTIONS.items() for word in words.split()}
 # Words of an instruction that ask for something the file does not have yet.
 _MAKES = re.compile(r"\b(?:add|new|create|introduce|define|write|implement|make|append)\b", re.IGNORECASE)
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,39}")
 _PRIORITIES = {"critical": 1, "highest": 1, "high": 2, "medium": 5, "normal": 5, "low": 8, "lowest": 9}
 _DULL = frozenset(
     re.findall(
@@ -189,14 +190,15 @@ def steps_of(
 
 def checked(steps: Sequence[Step], exists: Callable[[str], bool]) -> tuple[Step, ...]:
     """Steps somebody wrote down, in an order they can be done in, as `ordered`; each names a file there is, or makes
-    it."""
+    it. They keep their ids where those are plain, and none could be a piece of another.
+    """
     free = {step.to or step.path for step in steps if step.action in ("add", "rename")}
     for step in steps:
         if step.action != "add" and not exists(step.path) and step.path not in free:
             raise ModelError(f'{step.called}: {step.path} does not exist; action = "add" makes it')
         if step.action == "add" and exists(step.path):
             raise ModelError(f'{step.called}: {step.path} exists already; action = "change" changes it')
-    return ordered(steps, exists)
+    return tuple(_under_their_ids(ordered(steps, exists), [step.id for step in steps]))
 
 
 def ordered(steps: Sequence[Step], exists: Callable[[str], bool]) -> tuple[Step, ...]:
@@ -400,6 +402,16 @@ def _references(value: object) -> list[str]:
         return _references(value.get("id", value.get("path")))
     return [
         part.strip() for part in re.split(r"[,;]", str(value)) if part.strip().lower() not in ("", "none", "null")
+    ]
+
+
+def _under_their_ids(steps: Sequence[Step], written: Sequence[str]) -> Iterable[Step]:
+    pieces = any(one.startswith(f"{other}.") for one in written for other in written)
+    if pieces or not all(_PLAIN_ID.fullmatch(one) for one in written):
+        return steps
+    own = {f"t{number}": name for number, name in enumerate(written, 1)}
+    return [
+        replace(step, id=own[step.id], depends_on=tuple(own[need] for need in step.depends_on)) for step in steps
     ]
 
 
