@@ -85,6 +85,8 @@ def inquire(
         listener(ModelReplied(spending=reply.spending))
         spent.append(reply.spending)
         try:
+            if reply.finish == "length" and not reply.text.strip():
+                raise ModelError(f"{answer_tokens} tokens were used up without a word of answer; think less")
             if reply.finish == "length":
                 raise ModelError(f"the answer was cut off at {answer_tokens} tokens; answer shorter")
             return read(reply.text), tuple(spent)

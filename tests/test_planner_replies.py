@@ -234,3 +234,12 @@ def test_what_a_file_says_stays_fenced_and_a_model_that_obeys_it_is_refused(
 def test_an_answer_cut_off_by_the_server_is_asked_again_shorter(case: Case, model: OpenAIServer) -> None:
     assert done(case.plan(model, Answer(text=GOOD, finish="length"), GOOD)) == RIGHT
     assert "answer shorter" in case.asked[1].prompt
+
+
+def test_a_model_that_thought_until_its_tokens_were_gone_is_asked_again_with_more(
+    case: Case, model: OpenAIServer
+) -> None:
+    assert done(case.plan(model, Answer(text="", finish="length"), GOOD)) == RIGHT
+    assert "1024 tokens were used up without a word of answer" in case.asked[1].prompt
+    given = [asked.body["max_tokens"] for asked in case.asked]
+    assert given[0] == 1024 < given[1]
