@@ -162,7 +162,7 @@ def read_plan(file: str) -> str:
     from gitagent.core.plan_files import LONGEST
 
     try:
-        with open(file, encoding="utf-8") as opened:
+        with open(file, encoding="utf-8-sig") as opened:  # some editors begin with a mark of the byte order
             return opened.read(LONGEST + 1)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"

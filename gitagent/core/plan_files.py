@@ -66,7 +66,8 @@ class _Reader:
     def plan(self, table: Mapping[str, object]) -> SavedPlan:
         self._known(table, _PLAN)
         if table.get("version") != VERSION:
-            raise self._wrong("version", f"expected {VERSION}, got {table.get('version')!r}")
+            got = f"got {_shown(table['version'])}" if "version" in table else "and there is none"
+            raise self._wrong("version", f"expected {VERSION}, {got}")
         texts = {name: self._text(table, name, needed=name in ("request", "summary")) for name in _TEXTS}
         if texts["base"] and not _OID.fullmatch(texts["base"]):
             raise self._wrong("base", "expected the full name of a commit")
@@ -183,17 +184,20 @@ class _Reader:
         )
 
     def _line(self, name: str) -> int:
-        """The 1-based line where this field of the task at hand is written, else the task's own, 0 if unknown."""
+        """The 1-based line where this field of the task at hand is written, else the task's own or the file's first.
+
+        0 if it is not known which lines are the task's.
+        """
         starts = [at for at, line in enumerate(self._lines) if re.match(r"\s*\[\[\s*task\s*\]\]", line)]
         if self.at > len(starts):
             return 0
         start = starts[self.at - 1] if self.at else 0
         stop = [*starts, len(self._lines)][self.at]
-        field = re.compile(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=")
+        field = re.compile(rf"\s*(?:[\"']?{re.escape(name)}[\"']?\s*=|\[\s*{re.escape(name)}\s*\])")
         for at in range(start, stop):
             if field.match(self._lines[at]):
                 return at + 1
-        return start + 1 if self.at else 0
+        return start + 1
 
 
 def _plain(name: str) -> str:

@@ -189,6 +189,7 @@ def test_a_plan_that_no_longer_fits_the_repository_is_refused_with_its_file_and_
     file = calc.root.parent / "plan.toml"
     assert plan(calc, "--api", "--yes", "--out", str(file)).exit_code == 0
     file.write_text(file.read_text().replace('path = "calc.py"', 'path = "sums.py"'))
+    file.write_text(file.read_text(), "utf-8-sig")  # as some editors save it
     run = calc.gitagent("run", str(file), "--api", env=endpoint())
     line = 1 + file.read_text().split("\n").index("[[task]]")
     assert run.code == 2 and f"plan.toml:{line}: task t1: sums.py does not exist" in run.told[0]

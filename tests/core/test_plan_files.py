@@ -61,10 +61,10 @@ def test_a_plan_is_read_with_all_it_says() -> None:
     ("old", "new", "told"),
     [
         ("version = 1", "version = 2", "plan.toml:1: 'version': expected 1, got 2"),
-        ("version = 1", "", "'version': expected 1, got None"),
+        ("version = 1", "", "plan.toml:1: 'version': expected 1, and there is none"),
         ("version = 1", "version = 1 2", "plan.toml:1: not TOML: "),
         ('depends_on = ["t1"]', 'depends_on = ["t1"', "plan.toml:24: not TOML: "),
-        ('summary = "Count them all"', "", "'summary': expected a text, and there is none"),
+        ('summary = "Count them all"', "", "plan.toml:1: 'summary': expected a text, and there is none"),
         ('planner = "chat"', "planner = 3", "plan.toml:5: 'planner': expected a text, got 3"),
         ('planner = "chat"', 'planer = "chat"', "plan.toml:5: 'planer': unknown, expected one of"),
         ('planner = "chat"', 'issue = "12"', "plan.toml:5: 'issue': expected an issue's number, got '12'"),
@@ -105,6 +105,7 @@ def test_a_plan_has_a_task_and_not_too_many_of_them() -> None:
     assert "expected at least one [[task]]" in refusal(head)
     assert "expected at least one [[task]]" in refusal(head + "task = [1]\n")
     assert "expected at least one [[task]]" in refusal(head + "task = 3\n")
+    assert "plan.toml:8: 'task': expected at least one [[task]]" in refusal(head + '[task]\nid = "t1"\n')
     many = "".join(f'[[task]]\nid = "{n}"\npath = "a"\ninstruction = "x"\n' for n in range(101))
     assert "101 tasks are too many" in refusal(head + many)
     assert "characters, at most" in refusal("#" * 300_000)
