@@ -62,6 +62,11 @@ def plan_command(
         raise RequestError(
             f"{out} exists already. Nothing was planned.", hint=f"mv {out} {out}.old, or another --out"
         )
+    if out not in (None, "-") and not os.access(Path(str(out)).parent, os.W_OK):
+        raise RequestError(
+            f"{out} cannot be written: {Path(str(out)).parent} is no folder to write in. Nothing was planned.",
+            hint="gitagent plan … --out -",
+        )
     from gitagent import finding
     from gitagent.adapters.git import GitRepository
     from gitagent.cli import building, forges, view

@@ -172,6 +172,7 @@ def test_without_a_model_the_plan_names_places_and_nobody_asks(calc: Project) ->
     ("arguments", "told"),
     [
         (["plan"], "expected TEXT or --issue, one of them"),
+        (["plan", "x", "--out", "no/folder/p.toml"], "no/folder is no folder to write in. Nothing was planned."),
         (["run", "--dry-run"], "expected the plan's file first"),
         (["run", "nowhere.toml"], "nowhere.toml cannot be read: No such file"),
         (["fix", "--approve-plan", "x"], "--approve-plan needs your word"),
