@@ -178,9 +178,11 @@ class Solver:
         """The plan again. Raises RequestError if somebody is to be asked about it and says no."""
         if self._ports.approves is not None and not self._ports.approves(plan):
             what = f"--issue {self._request.reference}" if self._request.source == "issue" else '"…"'
+            written = "edit the plan's file, then the same command again"
+            anew = f"write it down and edit it: gitagent plan {what} --out plan.toml; gitagent run plan.toml"
             raise RequestError(
                 "the plan was not approved. Nothing was committed.",
-                hint=f"write it down and edit it: gitagent plan {what} --out plan.toml; gitagent run plan.toml",
+                hint=written if self._options.planned else anew,
             )
         return plan
 

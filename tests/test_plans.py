@@ -131,9 +131,11 @@ def test_nothing_is_written_of_a_plan_that_is_not_approved(world: World) -> None
     api = FakeWorker("api", GOOD)
     world.workers, world.more = [api], {"approves": refuse}
     world.planners.append(world.planned())
-    with pytest.raises(RequestError, match="the plan was not approved"):
-        world.pursue()
-    assert api.asked == [] and len(asked) == 1 and world.branches() == []
+    for planned, hint in ((False, "--out plan.toml"), (True, "edit the plan's file")):
+        with pytest.raises(RequestError, match="the plan was not approved") as caught:
+            world.pursue(planned=planned)
+        assert hint in caught.value.hint
+    assert api.asked == [] and len(asked) == 2 and world.branches() == []
     world.more = {"approves": lambda plan: True}
     assert world.pursue(run="r2").state == "proven"
 
