@@ -274,7 +274,7 @@ def test_questions_that_led_to_the_plan_are_closed_and_those_asked_after_it_lead
     assert (found.kind, found.words) == ("plan", "")
     waits.plans.drop(12, waits.plans.waiting()[12])
     found = waits.decided("issue_comment", commented("Integers.")).decision
-    assert (found.kind, found.words) == ("fix", "Integers.")
+    assert (found.kind, found.words) == ("fix", "1. All numbers, really?\n\nIntegers.")
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_questions_that_led_to_the_plan_are_closed_and_those_asked_after_it_lead
     [
         (TOML.replace("Use + in add.", "x" * 3_000), "2,000 can be shown"),
         (TOML.replace("calc.py", "../calc.py"), "the approved plan:7: task 1: 'path'"),
-        ("", "expected 1, got None"),
+        ("", "expected 1, and there is none"),
     ],
 )
 def test_a_plan_that_is_none_or_cannot_be_shown_is_refused(site: Site, plan: str, why: str) -> None:
