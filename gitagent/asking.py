@@ -16,7 +16,7 @@ from gitagent.records import Message, Note, Reply
 MOST_REFUSED = 3
 REFUSED = "refused: the user did not approve this call; look another way, or answer with what you know"
 AGAIN = (
-    'The last result is an error and your answer does not say so: look again, or add "error" with what it means.'
+    "The last result is an error and your answer does not say so: look again, or say in the answer what it means."
 )
 
 
@@ -66,7 +66,7 @@ class Asker:
         while True:
             last = len(steps) >= self._most
             if last:
-                told = f'You have used all {self._most} steps: reply with {{"answer": "…"}} now. {told}'.rstrip()
+                told = f'You have used all {self._most} steps: reply with "tool": "answer" now. {told}'.rstrip()
             try:
                 self._budget.check()
             except OutOfBudget as limit:
@@ -95,13 +95,15 @@ class Asker:
                 refused = 0
                 steps.append(self._step(len(steps) + 1, action))
                 continue
-            if asking.ignores_error(action, steps) and not reminded:
+            passed_over = asking.passed_over(action, steps)
+            if passed_over and not reminded:
                 reminded, told = True, AGAIN
                 self._listener(
                     ReplyRefused(task="ask", worker=self._model.name, reason="an error was passed over")
                 )
                 continue
-            text = f"{action.text}\n\n(error: {action.about_error})" if action.about_error else action.text
+            note = action.about_error or (f"the answer says nothing of it: {passed_over}" if passed_over else "")
+            text = f"{action.text}\n\n(error: {note})" if note else action.text
             self._listener(Answered(text=text, steps=len(steps)))
             return Outcome(answer=text, reason="", steps=tuple(steps))
 

@@ -3,8 +3,12 @@
 import contextlib
 import fnmatch
 import re
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+
+import pygit2
 
 from gitagent.adapters.git import GitRepository
 from gitagent.adapters.git_reading import ReadOnlyGit
@@ -30,8 +34,15 @@ class LookingTools(contextlib.AbstractContextManager["LookingTools"]):
     """Tools over one commit. The sandbox is opened when a command is first run in it."""
 
     def __init__(
-        self, repository: GitRepository, commit: str, sandbox: Callable[[], Sandbox], limits: SandboxLimits
+        self,
+        repository: GitRepository,
+        commit: str,
+        sandbox: Callable[[], Sandbox],
+        limits: SandboxLimits,
+        *,
+        grep_seconds: float = GREP_SECONDS,
     ) -> None:
+        self._grep_seconds = grep_seconds
         self._repository, self._commit, self._limits = repository, commit, limits
         self._files = {entry.path: entry for entry in repository.entries(commit)}
         self._git = ReadOnlyGit(repository, commit)
@@ -114,25 +125,31 @@ class LookingTools(contextlib.AbstractContextManager["LookingTools"]):
             note = ""
         except (re.error, RecursionError, OverflowError) as problem:
             wanted, note = re.compile(re.escape(pattern)), f"read as plain words: {problem}\n"
-        if _may_hang(pattern):
-            wanted, note = re.compile(re.escape(pattern)), "nested repetition: read as plain words\n"
+        path = path.removeprefix("./").rstrip("/")
+        within = [entry for name, entry in self._files.items() if _is_within(name, path)]
+        if not within:
+            raise RequestError(f"there is no file or folder {path} in commit {self._commit[:12]}")
         began = time.monotonic()
-        hits = list(self._hits(wanted, path.removeprefix("./").rstrip("/"), began))
+        hits: list[str] = []
+        try:
+            with _at_most(self._grep_seconds):
+                for hit in self._hits(wanted, within):
+                    hits.append(hit)  # noqa: PERF402 - those before a late one are kept
+        except TimeoutError:
+            note += f"stopped after {self._grep_seconds:g} s; ask for a simpler pattern, or name a path\n"
         shown = hits[:MOST_HITS]
         more = f"… more than {MOST_HITS} lines match; name a path\n" if len(hits) > MOST_HITS else ""
-        late = "" if time.monotonic() - began < GREP_SECONDS else "stopped: it took too long\n"
         return Result(
             exit_code=0 if hits else 1,
             stdout="".join(shown) + more,
-            stderr=note + late + ("" if hits else "no line matches\n"),
+            stderr=note + ("" if hits else "no line matches\n"),
             seconds=time.monotonic() - began,
         )
 
-    def _hits(self, wanted: re.Pattern[str], path: str, began: float) -> Iterator[str]:
+    def _hits(self, wanted: re.Pattern[str], within: Iterable[FileEntry]) -> Iterator[str]:
         count = 0
-        for name, entry in self._files.items():
-            inside = path in ("", ".") or name == path or name.startswith(path + "/") or _matches(name, path)
-            if not inside or entry.mode not in REGULAR or holds_credentials(name):
+        for entry in within:
+            if entry.mode not in REGULAR or holds_credentials(entry.path):
                 continue
             try:
                 text = self._of(entry)
@@ -140,21 +157,26 @@ class LookingTools(contextlib.AbstractContextManager["LookingTools"]):
                 continue  # not a text
             for number, line in enumerate(text.split("\n"), 1):
                 if wanted.search(line[:2000]):
-                    yield f"{name}:{number}: {line.strip()[:LONGEST_LINE]}\n"
+                    yield f"{entry.path}:{number}: {line.strip()[:LONGEST_LINE]}\n"
                     count += 1
                     if count > MOST_HITS:
                         return
-            if time.monotonic() - began > GREP_SECONDS:
-                return
 
     # -- programs ----------------------------------------------------------------------------------------
 
     def _run_git(self, text: str) -> Result:
-        hidden = [entry.oid for path, entry in self._files.items() if holds_credentials(path)]
-        for word in re.findall(r"\b[0-9a-f]{4,40}\b", text):
-            if any(oid.startswith(word) for oid in hidden):
-                raise RequestError(f"git: {word} is a file that credentials are kept in; nobody is shown it")
+        # Without a path nobody can tell whether it is a file that credentials are kept in, now or once.
+        for word in re.findall(r"\b[0-9a-fA-F]{4,40}\b", text):
+            if self._is_blob(word.lower()):
+                raise RequestError(
+                    f"git: {word} is a file's content; name it by commit and path, as HEAD:src/a.py"
+                )
         return self._git.run(text)
+
+    def _is_blob(self, prefix: str) -> bool:
+        with contextlib.suppress(KeyError, ValueError):  # there is none, or more than one
+            return isinstance(self._repository.git[prefix], pygit2.Blob)
+        return False
 
     def _bash(self, command: str) -> Result:
         if self._workspace is None:
@@ -175,12 +197,34 @@ class LookingTools(contextlib.AbstractContextManager["LookingTools"]):
         return Result(exit_code=done.exit_code, stdout=done.output, stderr=stderr, seconds=done.seconds)
 
 
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raises TimeoutError in the block once it took so long; a pattern that is being matched listens to nothing else.
+
+    Elsewhere than in the main thread, where no signal comes, it may take any time.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _is_within(name: str, path: str) -> bool:
+    """Whether a file is the one named, below the folder named, or meant by a pattern of names."""
+    return path in ("", ".") or name == path or name.startswith(path + "/") or _matches(name, path)
+
+
 def _matches(name: str, glob: str) -> bool:
     if not any(sign in glob for sign in "*?["):
         return False
     return fnmatch.fnmatchcase(name, glob) or fnmatch.fnmatchcase(name.rsplit("/", 1)[-1], glob)
-
-
-def _may_hang(pattern: str) -> bool:
-    """Whether a repetition stands within a repetition, which Python may go through for ever."""
-    return re.search(r"[+*}]\)?[^()|]*\)[+*{]", pattern) is not None or len(pattern) > 300

@@ -86,7 +86,8 @@ def test_whatever_a_model_says_is_an_action_or_a_reason(reply: str) -> None:
     "text",
     ["log -5 --oneline -- src/a.py", "show HEAD~2:src/a.py", "blame -L 3,9 a.py", "diff main..HEAD --stat",
      "log -S'def f' --format=%h", "shortlog -sn HEAD", "ls-tree -r HEAD", "branch --list 'gitagent/*'", "tag -l",
-     "rev-list --count HEAD", "log --author=ada --since=2020-01-01", "show a1b2c3d", "log main...HEAD"],
+     "rev-list --count HEAD", "log --author=ada --since=2020-01-01", "show a1b2c3d", "log main...HEAD",
+     "log -S price -n 3", "log -G 'a.*b' --all", "log -L 1,3:a.py"],
 )  # fmt: skip
 def test_git_that_only_reads_is_allowed(text: str) -> None:
     assert gitwords.words_of(text)[0] in gitwords.COMMANDS
@@ -102,17 +103,33 @@ def test_git_that_only_reads_is_allowed(text: str) -> None:
      "log -O/etc/passwd", "branch new", "branch -d main", "tag v1", "tag -d v1", "ls-remote ext::sh", "archive HEAD",
      "config --list", "show HEAD:.env", "log -p -- .env", "show 'https://x/y'", "log 'unclosed", "", "daemon", "gc",
      "log --pretty='%GK'", "cat-file --batch", "diff --output a", "rev-parse --git-dir", "log C:/x", "log -- /etc/x",
-     "log ~/x", "for-each-ref --shell", "describe --broken", "log --exec=x", "log --format '%G?'"],
+     "log ~/x", "for-each-ref --shell", "describe --broken", "log --exec=x", "log --format '%G?'",
+     "blame -S/etc/passwd a.py", "blame -S /etc/passwd a.py", "blame -n .env", "log -n --stat .env", "tag -n -d v1",
+     "shortlog -n .env", "log -U --output=x", "log -- '*.py'"],
 )  # fmt: skip
 def test_git_that_could_do_more_is_refused(text: str) -> None:
     with pytest.raises(RequestError):
         gitwords.words_of(text)
 
 
+def test_a_shortlog_of_nothing_named_is_one_of_head() -> None:
+    assert gitwords.words_of("shortlog -sn -- a.py") == ("shortlog", "HEAD", "-sn", "--", "a.py")
+    assert gitwords.words_of("shortlog main") == ("shortlog", "main")
+
+
 def test_a_patch_of_a_file_with_credentials_is_not_shown() -> None:
     patch = "commit a1b2c3d4\ndiff --git a/.env b/.env\n+PASS=x1\ndiff --git a/a.py b/a.py\n+b\n"
     shown = gitwords.without_credential_files(patch)
     assert "PASS" not in shown and "+b" in shown and "not shown" in shown
+
+
+def test_a_patch_with_credentials_is_not_shown_beside_a_graph() -> None:
+    patch = (
+        "* commit a1b2c3d4\n| | diff --git a/.env b/.env\n| | +PASS=x1\n| |  commit a1b2c3d4\n| | +PASS=x2\n"
+        "| * commit b1b2c3d4\n| | diff --git a/a.py b/a.py\n| | +b\n"
+    )
+    shown = gitwords.without_credential_files(patch)
+    assert "PASS" not in shown and "| | +b" in shown and "b1b2c3d4" in shown
 
 
 def call(tool: str, text: str) -> Call:
@@ -209,6 +226,14 @@ def test_a_result_is_capped_with_its_beginning_its_end_and_the_first_of_its_erro
 )
 def test_an_answer_after_an_error_has_to_speak_of_it(text: str, ignored: bool) -> None:
     failed = step(1, tool="bash", code=127)
-    assert asking.ignores_error(Answer(text=text), [failed]) is ignored
-    assert not asking.ignores_error(Answer(text=text), [step(1)])
-    assert not asking.ignores_error(Answer(text=text, about_error="no matter"), [failed])
+    assert bool(asking.passed_over(Answer(text=text), [failed])) is ignored
+    assert not asking.passed_over(Answer(text=text), [step(1)])
+    assert not asking.passed_over(Answer(text=text, about_error="no matter"), [failed])
+
+
+@pytest.mark.parametrize(("thought", "ignored"), [("hm", True), ("there is no such file", False)])
+def test_an_error_is_not_dealt_with_by_thinking_of_something_else(thought: str, ignored: bool) -> None:
+    noted = Call(tool="think", arguments={"text": thought})
+    steps = [step(1, code=2), Step(number=2, call=noted, result=Result(exit_code=0, stdout="noted"))]
+    told = asking.passed_over(Answer(text="Three."), steps)
+    assert told == ("read_file a1.py: exit code 2: broken here" if ignored else "")

@@ -4,6 +4,7 @@ Steps are a call of a tool and its result. Results are typed: exit code, stdout,
 old results are shortened, the least needed first; the last five are kept whole.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,9 @@ __all__ = [
     "Result",
     "Step",
     "capped",
-    "ignores_error",
     "is_allowed",
     "messages",
+    "passed_over",
     "read",
     "repeated",
     "rules",
@@ -189,10 +190,14 @@ def _built(
     return tuple(said)
 
 
+def _ended(result: Result) -> str:
+    return "stopped for time" if result.exit_code is None else f"exit code {result.exit_code}"
+
+
 def _shown(step: Step, level: int) -> str:
     """A step's result: whole, its beginning and end, or one line."""
     result = step.result
-    ended = "stopped for time" if result.exit_code is None else f"exit code {result.exit_code}"
+    ended = _ended(result)
     if level >= 2:
         first = result.stderr.strip().partition("\n")[0][:120] if result.failed else ""
         return f"Result {step.number}: {ended}{': ' + first if first else ''} (the rest is left out)"
@@ -242,15 +247,21 @@ def _ends(text: str, tokens: int, count: Callable[[str], int]) -> str:
         room = room * 3 // 4
 
 
-def ignores_error(answer: Answer, steps: Sequence[Step]) -> bool:
-    """Whether the last result was an error and an answer follows that says nothing of it."""
-    if not steps or not steps[-1].result.failed or answer.about_error.strip():
-        return False
-    failed, said = steps[-1], f"{answer.thought} {answer.text}".lower()
+def passed_over(answer: Answer, steps: Sequence[Step]) -> str:
+    """The last result in a line if it was an error and the answer says nothing of it, nor a thought before; else ""."""
+    thoughts = list(itertools.takewhile(lambda step: step.call.tool == "think", reversed(steps)))
+    looks = steps[: len(steps) - len(thoughts)]
+    if not looks or not looks[-1].result.failed or answer.about_error.strip():
+        return ""
+    failed = looks[-1]
+    said = " ".join([answer.thought, answer.text, *(step.call.input for step in thoughts)]).lower()
     words = (
         "error", "fail", "exit", "not found", "refus", "denied", "no such", "could not", "couldn't", "cannot", "can't",
         "unable", "missing", "does not exist", "doesn't exist", "not allowed", "timed out", "did not run", "didn't",
     )  # fmt: skip
-    first = failed.result.stderr.strip().partition("\n")[0].lower()
-    told = [word for word in first.split() if len(word) > 5]
-    return not any(word in said for word in words) and not (told and all(word in said for word in told[:2]))
+    first = failed.result.stderr.strip().partition("\n")[0]
+    told = [word for word in first.lower().split() if len(word) > 5]
+    if any(word in said for word in words) or (told and all(word in said for word in told[:2])):
+        return ""
+    ended = _ended(failed.result)
+    return f"{redacted(failed.call.said)[:120]}: {ended}{': ' + first[:200] if first else ''}"

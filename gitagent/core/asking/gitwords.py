@@ -1,9 +1,10 @@
 """Which git commands may be run to answer a question: those that only read history, with options known to be harmless.
 
 Whatever is not listed is refused: options that write (`--output`), start programs (`--ext-diff`, `--textconv`, `-O`),
-read other files (`--no-index`, `--contents`, `-f`) or set configuration (`-c`) all come to that.
+read other files (`--no-index`, `--contents`, `-f`, the `-S` of blame) or set configuration (`-c`) all come to that.
 """
 
+import itertools
 import re
 import shlex
 from collections.abc import Sequence
@@ -35,10 +36,16 @@ _LONG = frozenset(
 _SHORT = re.compile(
     r"-(?:\d{1,6}|n\d{0,6}|[pswibemMCaqtrdzlEFPvL]|U\d{1,4}|[SGL].{1,200}|s?n?e|sn|M\d{0,3}%?|C\d{0,3}%?)"
 )
-_WITH_VALUE = frozenset(("-n", "-S", "-G", "-L", "-U"))
-_WRITES = {"branch": frozenset(("-d", "-m", "-M", "-C", "-t", "-q", "-U", "-e", "-E")),
-           "tag": frozenset(("-d", "-m", "-a", "-s", "-e", "-F", "-v", "-E"))}  # fmt: skip
+# Whose value may be the next word. Elsewhere the next word is looked at like any other.
+_WITH_VALUE = {"-n": ("log", "show", "rev-list"), "-S": ("log", "show", "diff", "diff-tree"),
+               "-G": ("log", "show", "diff", "diff-tree"), "-L": ("log", "show", "blame")}  # fmt: skip
+# What these short options do elsewhere they do not do here: they write, or read a file that is named.
+_REFUSED = {"branch": frozenset(("-d", "-m", "-M", "-C", "-t", "-q", "-U", "-e", "-E")),
+            "tag": frozenset(("-d", "-m", "-a", "-s", "-e", "-F", "-v", "-E")),
+            "blame": frozenset(("-S", "-G"))}  # fmt: skip
 _LISTS = frozenset(("--contains", "--merged", "--no-merged", "--points-at", "--sort", "--format"))
+# The lines that `--graph` draws before what git says.
+_GRAPH = r"(?:[|*\\/_. ]*[|*\\/] )?"
 MOST_WORDS = 60
 
 
@@ -53,14 +60,16 @@ def words_of(text: str) -> tuple[str, ...]:
         raise RequestError(f"git: {said[:60]!r} is not allowed; one of: {', '.join(COMMANDS)}")
     if len(words) > MOST_WORDS or "\0" in text:
         raise RequestError(f"git: more than {MOST_WORDS} words")
-    command, rest, values = words[0], words[1:], 0
+    command, rest, is_value = words[0], words[1:], False
     for at, word in enumerate(rest):
         if word == "--":
             for path in rest[at + 1 :]:
                 _check_name(path)
+                if re.search(r"[*?\[]", path):
+                    raise RequestError(f"git: {path[:80]!r} is a pattern; name a file or a folder")
             break
-        if values:
-            values -= 1
+        was_value, is_value = is_value and not word.startswith("-"), False
+        if was_value:
             _check_value(word)
         elif word.startswith("--"):
             name, _, value = word.partition("=")
@@ -68,12 +77,15 @@ def words_of(text: str) -> tuple[str, ...]:
                 raise RequestError(f"git {command}: the option {name[:60]} is not allowed")
             _check_value(value)
         elif word.startswith("-") and word != "-":
-            if not _SHORT.fullmatch(word) or word[:2] in _WRITES.get(command, ()):
+            takes = command in _WITH_VALUE.get(word, ())
+            if not (takes or _SHORT.fullmatch(word)) or word[:2] in _REFUSED.get(command, ()):
                 raise RequestError(f"git {command}: the option {word[:60]} is not allowed")
-            values = word in _WITH_VALUE
+            is_value = takes
         else:
             _check_name(word)
     _check_listing(command, rest)
+    if command == "shortlog" and all(word.startswith("-") for word in itertools.takewhile("--".__ne__, rest)):
+        words.insert(1, "HEAD")  # else it waits for a log on its standard input
     return tuple(words)
 
 
@@ -111,13 +123,13 @@ def without_credential_files(output: str) -> str:
     kept: list[str] = []
     hides = False
     for line in output.split("\n"):
-        if match := re.match(r"(?:\S* ?)diff --(?:git a/.* b/|cc |combined )(.*)$", line):
+        if match := re.match(rf"{_GRAPH}diff --(?:git a/.* b/|cc |combined )(.*)$", line):
             hides = holds_credentials(match[1].strip('"'))
             kept.append(line)
             if hides:
                 kept.append("(a file that credentials are kept in: not shown)")
             continue
-        if hides and not re.match(r"commit [0-9a-f]{7,40}\b", line):
+        if hides and not re.match(rf"{_GRAPH}commit [0-9a-f]{{7,40}}\b", line):
             continue
         hides = False
         kept.append(line)
