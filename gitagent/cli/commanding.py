@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gitagent.cli.printing import harmless
 from gitagent.core import instructions
 from gitagent.core.instructions import Command
 from gitagent.errors import RequestError
@@ -20,23 +21,29 @@ COMPLEXITY = "gitagent.complexity"
 MOST_FILES = 200
 
 
-def commands(repository: "GitRepository") -> dict[str, Command]:
+def commands(repository: "GitRepository") -> tuple[dict[str, Command], dict[str, RequestError]]:
     """Every command by name, as the files are now; the repository's own take the place of the package's.
 
-    Raises RequestError for a file that is none, and for one that would turn a question into a change.
+    And what is wrong with each file that is none, or would turn a question into a change, by the name it would have.
     """
     found = {one.name: one for one in _packaged()}
+    wrong: dict[str, RequestError] = {}
     for path, text in _of_repository(repository):
-        one = instructions.command(path, text)
+        try:
+            one = instructions.command(path, text)
+        except RequestError as error:
+            wrong[instructions.name_of(path)] = error
+            continue
         known = found.get(one.name)
         if known is not None and known.asks and not one.asks:
-            raise RequestError(
+            wrong[one.name] = RequestError(
                 f"{path}: /{one.name} is a question and changes nothing; a repository cannot make it more. "
                 "Nothing was run.",
                 hint=f"give the command in {path} another name",
             )
+            continue
         found[one.name] = one
-    return found
+    return found, wrong
 
 
 def run(ctx: click.Context, name: str, rest: Sequence[str]) -> None:
@@ -45,10 +52,14 @@ def run(ctx: click.Context, name: str, rest: Sequence[str]) -> None:
     from gitagent.cli.ask import ask_command
     from gitagent.cli.fix import fix_command
 
-    known = commands(GitRepository(_repo_of(rest)))
+    known, wrong = commands(GitRepository(_repo_of(rest)))
+    if name in wrong:
+        raise wrong[name]
+    for problem in wrong.values():
+        click.echo(f"! left out: {harmless(str(problem)).removesuffix(' Nothing was run.')}", err=True)
     if not name:
         for one in known.values():
-            click.echo(f"/{one.name:<12} {one.description}")
+            click.echo(f"/{one.name:<12} {one.description}".rstrip())
         return
     chosen = known.get(name)
     if chosen is None:

@@ -139,12 +139,14 @@ def plan_command(
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def run_command(ctx: click.Context, arguments: tuple[str, ...]) -> None:
-    """Carry a plan out that was written down: gitagent run PLAN.toml, with the options of gitagent fix."""
+    """Carry out a plan that was written down, PLAN.toml, or a command, /NAME, with the options of gitagent fix."""
     from gitagent.cli.fix import fix_command
 
     if not arguments or arguments[0] in ("-h", "--help"):
         click.echo(
-            "Usage: gitagent run PLAN.toml [OPTIONS]\n\n  Carry a plan out; the options are those of gitagent fix."
+            "Usage: gitagent run PLAN.toml [OPTIONS]\n       gitagent run /NAME [WORDS]... [OPTIONS]\n\n"
+            "  Carry out a plan that was written down, or a command of .gitagent/commands or the package;\n"
+            "  gitagent run / lists the commands. The options are those of gitagent fix."
         )
         return
     file, *options = arguments

@@ -20,6 +20,7 @@ PLANNER_TOKENS = 600
 WORKER_TOKENS = 200
 MOST_CHARACTERS = 20_000
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
+_FIELDS = ("name", "description", "complexity", "kind")
 _FRONT = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*\r?$\n?", re.DOTALL | re.MULTILINE)
 _HIDDEN = re.compile(
     r"<!--.*?-->|[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", re.DOTALL
@@ -91,9 +92,15 @@ def _nearest(path: str, read: Callable[[str], str | None]) -> str:
 
 def command(path: str, text: str) -> Command:
     """A command out of its file. Raises RequestError, naming the file and field, if it is none."""
+    text = text.removeprefix("\ufeff")
     front = _FRONT.match(text)
+    if front is None and re.match(r"---[ \t]*\r?\n", text):
+        raise RequestError(
+            f"{path}: the front matter begins with --- and has no --- at its end. Nothing was run.",
+            hint=f"put a line --- after the fields in {path}",
+        )
     fields = _fields(path, front[1]) if front else {}
-    name = str(fields.get("name") or path.rsplit("/", 1)[-1].removesuffix(".md"))
+    name = str(fields.get("name") or name_of(path))
     if not _NAME.fullmatch(name):
         raise _wrong(path, "name", "small letters, digits and dashes", name)
     complexity = fields.get("complexity", 0)
@@ -109,12 +116,17 @@ def command(path: str, text: str) -> Command:
         )
     return Command(
         name=name,
-        description=" ".join(str(fields.get("description", "")).split())[:200],
+        description=" ".join(str(fields.get("description") or "").split())[:200],
         complexity=float(complexity),
         text=body,
         asks=kind == "question",
         path=path,
     )
+
+
+def name_of(path: str) -> str:
+    """What a command is called that says no name: as its file."""
+    return path.rsplit("/", 1)[-1].removesuffix(".md")
 
 
 def _fields(path: str, front: str) -> Mapping[str, Any]:
@@ -129,7 +141,12 @@ def _fields(path: str, front: str) -> Mapping[str, Any]:
         return {}
     if not isinstance(found, dict):
         raise RequestError(f"{path}: the front matter is no list of fields. Nothing was run.")
-    return {str(key): value for key, value in found.items()}
+    # Fields of other tools are passed over. Ours are one value each: a list of lists of lists could be endless.
+    fields = {name: found[name] for name in _FIELDS if name in found}
+    for name, value in fields.items():
+        if isinstance(value, (list, dict, set)):
+            raise _wrong(path, name, "one value", "a list")
+    return fields
 
 
 def _wrong(path: str, field: str, expected: str, got: object) -> RequestError:

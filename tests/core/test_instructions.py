@@ -12,6 +12,10 @@ FILES = {
     "src/shop/deep/a.py": "",
     "long/AGENTS.md": "".join(f"rule {number} is to be followed\n" for number in range(200)),
 }
+# Ten times ten times …: a few lines that would be the whole memory once written out.
+ENDLESS = "---\na0: &a0 [x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+) + "description: *a11\n---\nx"  # fmt: skip
 
 
 def test_the_root_file_and_the_nearest_one_are_told_the_nearest_first() -> None:
@@ -57,6 +61,8 @@ def test_a_command_without_front_matter_is_called_as_its_file_and_words_come_aft
         ("---\nkind: root\n---\nx", "kind: expected change or question"),
         ("---\na: [\n---\nx", "the front matter is no YAML"),
         ("---\n- a\n---\nx", "no list of fields"),
+        ("---\nname: a\nTidy up.\n", "has no --- at its end"),
+        (ENDLESS, "description: expected one value, got 'a list'"),
         ("---\nname: a\n---\n\n", "says nothing"),
         ("---\na: !!python/object/apply:os.system [id]\n---\nx", "no YAML"),
     ],
@@ -65,3 +71,10 @@ def test_a_command_that_is_none_is_refused_by_its_file(text: str, said: str) -> 
     with pytest.raises(RequestError, match=r"^c/a\.md: ") as refused:
         instructions.command("c/a.md", text)
     assert said in str(refused.value)
+
+
+def test_fields_of_other_tools_are_passed_over() -> None:
+    text = "---\nname: tidy\nallowed-tools: [bash, read]\ndescription:\n---\nTidy.\n"
+    assert instructions.command("x.md", text) == instructions.Command(
+        name="tidy", description="", complexity=0.0, text="Tidy.", path="x.md"
+    )
