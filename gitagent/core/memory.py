@@ -95,11 +95,36 @@ def turns_written(turns: Sequence[Turn]) -> str:
 
 
 def recent(turns: Sequence[Turn], *, budget_tokens: int, count: Callable[[str], int]) -> tuple[Note, ...]:
-    """The newest turns that fit, oldest of them first, as one note; () if there is none."""
+    """The newest turns that fit, oldest of them first, as one note; () if there is none.
+
+    The newest is there in any case, its answer shortened if need be; how many older ones are left out is said.
+    """
     kept: list[str] = []
     for one in reversed(turns):
         said = f"Question: {one.question}\nAnswer: {one.answer}\n"
-        if count("".join([said, *kept])) > budget_tokens:
-            break
+        if count("".join([_earlier(len(turns)), said, *kept])) > budget_tokens:
+            if kept:
+                break
+            said = _shortened(one, lambda text: count(_earlier(len(turns)) + text) <= budget_tokens)
         kept.insert(0, said)
-    return (Note(title="Asked and answered before", text="".join(kept), priority=4),) if kept else ()
+    text = _earlier(len(turns) - len(kept)) + "".join(kept)
+    return (Note(title="Asked and answered before", text=text, priority=4),) if kept else ()
+
+
+def _earlier(left_out: int) -> str:
+    return f"({left_out} earlier question{'' if left_out == 1 else 's'} did not fit)\n" if left_out else ""
+
+
+def _shortened(turn: Turn, fits: Callable[[str], bool]) -> str:
+    """A turn whose question and answer keep as much of their beginnings as fits."""
+    most = max(len(turn.question), len(turn.answer))
+    while most > 40:
+        most = most * 4 // 5
+        said = f"Question: {_begun(turn.question, most // 2)}\nAnswer: {_begun(turn.answer, most)}\n"
+        if fits(said):
+            return said
+    return ""
+
+
+def _begun(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} [… {len(text) - most} characters more …]"

@@ -1,5 +1,7 @@
 """Facts and turns: what is kept, and what of it fits into a prompt."""
 
+import re
+
 import pytest
 
 from gitagent.core import memory
@@ -35,11 +37,19 @@ def test_files_that_are_no_facts_are_passed_over() -> None:
     assert [(one.text, one.priority) for one in memory.read(files)] == [("ok", 9)]
 
 
+def test_a_newest_turn_that_is_too_long_is_shortened_and_says_so() -> None:
+    turns = [Turn(question="q0", answer="a0"), Turn(question="where?", answer="it is in a.py, since " * 200)]
+    (note,) = memory.recent(turns, budget_tokens=100, count=estimate)
+    assert note.text.startswith("(1 earlier question did not fit)\nQuestion: where?\nAnswer: it is in a.py")
+    assert note.text.endswith(" characters more …]\n") and estimate(note.text) <= 100
+
+
 def test_the_newest_turns_that_fit_go_in_oldest_first() -> None:
     turns = [Turn(question=f"q{number}", answer=f"a{number} " + "word " * 30) for number in range(30)]
     kept = memory.turns_of(memory.turns_written(turns))
     assert len(kept) == memory.MOST_TURNS and kept[-1].question == "q29"
     (note,) = memory.recent(kept, budget_tokens=150, count=estimate)
     assert note.text.index("q28") < note.text.index("q29") and "q20" not in note.text
+    assert re.match(r"\(\d+ earlier questions did not fit\)\n", note.text) and estimate(note.text) <= 150
     assert memory.recent((), budget_tokens=99, count=estimate) == ()
     assert memory.turns_of("{") == memory.turns_of("3") == ()
