@@ -1,13 +1,15 @@
 """`gitagent log` and `gitagent show`: what was asked, planned, tried and spent."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 
+from gitagent.cli.ledger import spent_in
 from gitagent.cli.printing import harmless, one_line, print_json
+from gitagent.core.ledger import share_in_words
 
 COLOURS = {"proven": "green", "passed": "green", "unproven": "yellow", "inconclusive": "yellow", "failed": "red"}
 MOST_TESTS = 20
@@ -64,16 +66,22 @@ def show_command(run: str, as_json: bool, repo: str) -> None:
     report = _object(files.get("report.json", ""))
     plan = _dict(report, "plan") or _object(files.get("plan.json", ""))
     when = runs.saved_at(run)
+    events = [_object(line) for line in files.get("events.jsonl", "").split("\n") if line.strip()]
     if as_json:
-        events = [_object(line) for line in files.get("events.jsonl", "").split("\n") if line.strip()]
         told = {"run": run, "when": when.isoformat(timespec="seconds"), "files": sorted(files)}
         print_json(told | {"report": report or None, "plan": plan or None, "events": events})
         return
-    for line in _told(run, when, report, plan):
+    for line in _told(run, when, report, plan, events):
         click.echo(line)
 
 
-def _told(run: str, when: datetime, report: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator[str]:
+def _told(
+    run: str,
+    when: datetime,
+    report: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]],
+) -> Iterator[str]:
     state = _text(report, "state") or "unfinished"
     yield f"{click.style(f'run {run}', bold=True)}  {_styled(state)}  {when.astimezone():%Y-%m-%d %H:%M}"
     if _text(report, "reason"):
@@ -91,16 +99,45 @@ def _told(run: str, when: datetime, report: Mapping[str, Any], plan: Mapping[str
     commits = _dicts(report, "commits")
     tried = int(_number(report, "tried"))
     yield _heading("Tried", f"{tried} candidate{'' if tried == 1 else 's'} in {_number(report, 'seconds'):.1f} s")
-    yield from (f"  {_text(each, 'oid')[:12]} on {one_line(_text(each, 'branch'))}" for each in commits)
+    yield from _happened(events)
+    told = [_text(event, "oid") for event in events if event.get("event") == "committed"]
+    for each in commits:
+        if _text(each, "oid") not in told:
+            yield f"  {_text(each, 'oid')[:12]} on {one_line(_text(each, 'branch'))}"
+    if told:
+        yield from (
+            f"  on {branch}" for branch in dict.fromkeys(one_line(_text(each, "branch")) for each in commits)
+        )
     yield from _verdict(_dict(report, "verdict"))
     ledger = _dicts(report, "ledger")
     if ledger:
         yield _heading("Spent")
         yield from (f"  {_spending(each)}" for each in ledger)
+        yield f"  {share_in_words(spent_in(json.dumps(dict(report))))}"
     pull = _dict(report, "pull")
     if pull:
         yield _heading("Pull request", f"#{int(_number(pull, 'number'))} {one_line(_text(pull, 'title'))}")
         yield f"  {one_line(_text(pull, 'url'))}"
+
+
+def _happened(events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Who made which commit, who gave up on a task, and what people said meanwhile, in its order."""
+    workers: dict[str, str] = {}
+    for event in events:
+        task, worker = one_line(_text(event, "task")), one_line(_text(event, "worker"))
+        match event.get("event"):
+            case "task_started":
+                workers[task] = worker
+            case "escalated":
+                to, reason = one_line(_text(event, "to")), one_line(_text(event, "reason"), 100)
+                yield f"  {task}  {worker} gave up ({reason}); {to} was asked"
+            case "stood_in":
+                yield f"  {one_line(_text(event, 'to'))} stood in for {one_line(_text(event, 'model'))}"
+            case "steered":
+                yield f"  {task}  said meanwhile: {one_line(_text(event, 'text'), 100)}"
+            case "committed":
+                subject = one_line(_text(event, "subject"))
+                yield f"  {task}  {_text(event, 'oid')[:12]}  {subject}  by {workers.get(task, 'nobody')}"
 
 
 def _verdict(verdict: Mapping[str, Any]) -> Iterator[str]:

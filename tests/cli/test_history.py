@@ -103,11 +103,27 @@ def test_a_run_is_shown_with_all_that_came_of_it(repo: Path, runs: GitRuns) -> N
         "Tried  17 candidates in 12.5 s\n  ffffffffffff on gitagent/7-sums",
         "Verdict  passed  all good\n  22 failed before, pass now\n    tests/test_sums.py::test_0\n",
         "    and 2 more (--json lists them)\n  1 flaky\n    tests/test_x.py::test_flaky\n  3 pass as before\n",
-        "Spent\n  local: 2 calls, 900 + 80 tokens, $0.0000, 4.2 s",
+        "Spent\n  local: 2 calls, 900 + 80 tokens, $0.0000, 4.2 s\n  100 % of tokens stayed local\n",
         "Pull request  #4 sums: add\n  refs/gitagent/pulls/4",
     ]:
         assert words in said
     assert "\x1b" not in said
+
+
+def test_who_made_a_commit_and_who_gave_up_is_shown(repo: Path, runs: GitRuns) -> None:
+    events = [
+        {"event": "task_started", "task": "t1", "worker": "local"},
+        {"event": "escalated", "task": "t1", "worker": "local", "to": "api", "reason": "no\nPython"},
+        {"event": "steered", "task": "t1", "text": "be brief"},
+        {"event": "task_started", "task": "t1", "worker": "api"},
+        {"event": "committed", "task": "t1", "oid": "f" * 40, "subject": "sums: add \x1b"},
+    ]
+    lines = {"report.json": json.dumps(REPORT), "events.jsonl": "\n".join(map(json.dumps, events))}
+    runs.save("r-40", lines, "done")
+    assert (
+        "  t1  local gave up (no Python); api was asked\n  t1  said meanwhile: be brief\n"
+        "  t1  ffffffffffff  sums: add \\x1b  by api\n"
+    ) in run("show", "r-40", "--repo", str(repo)).stdout
 
 
 def test_a_run_that_was_killed_or_is_nonsense_is_shown_as_far_as_it_goes(repo: Path, runs: GitRuns) -> None:
