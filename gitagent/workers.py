@@ -8,7 +8,7 @@ from dataclasses import replace
 from gitagent.core import diffs, microtasks
 from gitagent.core.grammar import Bounds, Ground, as_gbnf, grammar_of, ground_for, numbered, replay
 from gitagent.core.replies import without_thoughts
-from gitagent.core.texts import lines_of
+from gitagent.core.texts import gist, lines_of
 from gitagent.errors import DiffError
 from gitagent.events import ModelReplied, PromptBuilt
 from gitagent.ports import Listener, Model
@@ -95,7 +95,7 @@ class ModelWorker:
                 diff=applied.diff,
                 texts=applied.texts,
                 score=-float(number),
-                pattern=_what(task.instruction),
+                pattern=gist(task.instruction),
                 model_digest=self._model.digest,
                 prompt_digest=prompt.digest,
                 spending=reply.spending,
@@ -153,15 +153,6 @@ class ModelWorker:
             tuple(replace(item, line=item.line + moved) for item in task.suspects) if starts else task.suspects
         )
         return replace(task, first_line=first, excerpt=excerpt, suspects=suspects)
-
-
-def _what(instruction: str) -> str:
-    """The instruction in a few words: its first sentence, at most 60 characters, as a commit would begin."""
-    first = next((line.strip() for line in instruction.split("\n") if line.strip()), "")
-    sentence = re.split(r"(?<=[a-z0-9)])[.!?:](?:\s|$)", first, maxsplit=1)[0].rstrip(" .")
-    if re.match(r"[A-Z][a-z]+ ", sentence):
-        sentence = sentence[0].lower() + sentence[1:]
-    return sentence if len(sentence) <= 60 else sentence[:59].rstrip() + "…"
 
 
 def _within(ground: Ground | None, text: str, reply: Reply) -> diffs.Applied | None:

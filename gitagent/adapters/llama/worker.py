@@ -10,6 +10,7 @@ from gitagent.adapters.llama.model import LlamaModel
 from gitagent.core import diffs
 from gitagent.core.grammar import Bounds, Edit, Ground, as_lark, grammar_of, ground_for, numbered, replay, urged
 from gitagent.core.microtasks import Prompt, prompt
+from gitagent.core.texts import gist
 from gitagent.errors import DiffError
 from gitagent.events import ModelReplied, PromptBuilt
 from gitagent.ports import Listener
@@ -75,7 +76,7 @@ class LlamaWorker:
             start = time.monotonic()
             answers, work = self._round(question, drawn, limit - len(seen))
             drawn += len(answers)
-            fresh: list[tuple[Answer, Edit, diffs.Applied]] = []
+            fresh: list[tuple[Answer, diffs.Applied]] = []
             for answer in answers:
                 try:
                     edit, applied = self._read(question, answer)
@@ -84,7 +85,7 @@ class LlamaWorker:
                     continue
                 if edit.text not in seen:
                     seen.add(edit.text)
-                    fresh.append((answer, edit, applied))
+                    fresh.append((answer, applied))
             spending = Spending(
                 worker=self.name,
                 calls=1,
@@ -96,8 +97,8 @@ class LlamaWorker:
             if self._listener is not None:
                 self._listener(ModelReplied(spending=spending))
             # Answers cut at their budget come last, however likely: they stop in the middle of a thought.
-            for answer, edit, applied in sorted(fresh, key=lambda one: (not one[0].finished, -one[0].score)):
-                yield self._candidate(question, answer, edit, applied, spending)
+            for answer, applied in sorted(fresh, key=lambda one: (not one[0].finished, -one[0].score)):
+                yield self._candidate(question, answer, applied, spending)
                 spending = Spending(worker=self.name)
             if not fresh:
                 break
@@ -163,9 +164,9 @@ class LlamaWorker:
         return edit, applied
 
     def _candidate(
-        self, question: _Question, answer: Answer, edit: Edit, applied: diffs.Applied, spending: Spending
+        self, question: _Question, answer: Answer, applied: diffs.Applied, spending: Spending
     ) -> Candidate:
-        what = f"-{edit.removed} +{edit.added} lines at {edit.first_line}"
+        what = gist(question.task.instruction)
         return Candidate(
             task=question.task.id,
             worker=self.name,
