@@ -69,9 +69,9 @@ class Asker:
                 told = f'You have used all {self._most} steps: reply with "tool": "answer" now. {told}'.rstrip()
             try:
                 self._budget.check()
+                reply = self._reply(question, notes, steps, told, warmer=refused, last=last)
             except OutOfBudget as limit:
                 return Outcome(answer="", reason=str(limit), steps=tuple(steps))
-            reply = self._reply(question, notes, steps, told, warmer=refused, last=last)
             told = ""
             try:
                 if reply.finish == "length":

@@ -17,8 +17,11 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 15.0, 300.0
 class Clock:
     """How much of a run's minutes is left; hears the run begin."""
 
-    def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
-        self._limits, self._now = limits, now
+    def __init__(
+        self, limits: Limits, now: Callable[[], float] = time.monotonic, *, before_seconds: float = 0.0
+    ) -> None:
+        """`before_seconds` were spent before the run was taken up again."""
+        self._limits, self._now, self._before = limits, now, before_seconds
         self._began = now()
 
     def heard(self, event: Event) -> None:
@@ -28,15 +31,16 @@ class Clock:
 
     def left(self) -> float:
         """Seconds until the run's limit."""
-        return self._limits.minutes * 60 - (self._now() - self._began)
+        return self._limits.minutes * 60 - self._before - (self._now() - self._began)
 
 
 class StandbyModel:
     """The first of some models that is up, as in `ports.Model`.
 
-    Before the first question it says what the run may take at most. A model that is down is waited for where
-    `waits` is true, as long as it asks and the run's `clock` allows; then, or at once, the next model answers for
-    the rest of the run. Raises the last one's ModelError when none is left.
+    Before the first question it says what the run may take at most, with `side_by_side` questions under way at once.
+    A model that is down is waited for where `waits` is true, as long as it asks and the run's `clock` allows; then, or
+    at once, the next model answers for the rest of the run. Raises the last one's ModelError when none is left, and
+    what `check` raises before a question that would be one too many.
     """
 
     def __init__(
@@ -49,8 +53,11 @@ class StandbyModel:
         price: ledger.Price | None,
         clock: Clock,
         waits: bool = False,
+        side_by_side: int = 1,
+        check: Callable[[], None] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._side_by_side, self._check = side_by_side, check
         self._models, self._at = tuple(models), 0
         self._stream, self._worker = stream, worker
         self._limits, self._price, self._clock = limits, price, clock
@@ -89,10 +96,12 @@ class StandbyModel:
         self._quote()
         waits = 0
         while True:
+            self._check()
             model = self._now
             try:
                 return model.reply(messages, **how)
             except ModelDownError as down:
+                self._check()  # it may have taken all the time that was left
                 if model is not self._now:
                     continue  # another question, asked beside this one, found it down before
                 if self._waited(down, waits):
@@ -127,7 +136,7 @@ class StandbyModel:
         if self._quoted:
             return
         self._quoted = True
-        most = ledger.quote(self._limits, window=self.window, price=self._price)
+        most = ledger.quote(self._limits, window=self.window, price=self._price, side_by_side=self._side_by_side)
         self._stream(
             Quoted(
                 worker=self._worker,

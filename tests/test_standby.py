@@ -1,7 +1,10 @@
 """What is asked while an endpoint is down: whole small models that are up or not."""
 
+from typing import Any
+
 import pytest
 
+from gitagent.budgets import OutOfBudget
 from gitagent.core.ledger import Price
 from gitagent.errors import ModelDownError, ModelError
 from gitagent.events import Event, Quoted, RunStarted, StoodIn, Stream, Waited
@@ -20,13 +23,18 @@ class Standby:
     """A standby model over fakes, with what it slept and said; sleeping moves the run's clock."""
 
     def __init__(
-        self, *models: FakeModel, waits: bool = False, minutes: float = 30.0, price: Price | None = None
+        self,
+        *models: FakeModel,
+        waits: bool = False,
+        minutes: float = 30.0,
+        price: Price | None = None,
+        **more: Any,
     ) -> None:
         self.events, self.slept, self._time = list[Event](), list[float](), 100.0
         clock = Clock(Limits(minutes=minutes), lambda: self._time)
         clock.heard(STARTED)
         self.model = StandbyModel(models, Stream(self.events.append), limits=Limits(minutes=minutes), price=price,
-                                  clock=clock, waits=waits, sleep=self._sleep)  # fmt: skip
+                                  clock=clock, waits=waits, sleep=self._sleep, **more)  # fmt: skip
 
     def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -80,6 +88,31 @@ def test_no_wait_outlasts_the_run() -> None:
     assert standby.slept == [20.0, 20.0]
     standby = Standby(FakeModel([BUSY]), FakeModel(["yes"]), waits=True, minutes=0.1)
     assert standby.ask() == "yes" and standby.slept == []
+
+
+def test_no_question_is_asked_once_a_limit_is_reached_nor_does_another_model_stand_in() -> None:
+    reached = iter([False, True])
+
+    def check() -> None:
+        if next(reached):
+            raise OutOfBudget("the limit run.minutes = 30 was reached")
+
+    first, second = FakeModel([GONE], name="first"), FakeModel(["never"], name="second")
+    standby = Standby(first, second, check=check)
+    with pytest.raises(OutOfBudget):
+        standby.ask()
+    assert (len(first.asked), second.asked, standby.said(StoodIn)) == (1, [], [])
+
+
+def test_a_run_that_is_taken_up_again_has_only_what_is_left_of_its_minutes() -> None:
+    assert Clock(Limits(minutes=2), lambda: 7.0, before_seconds=50.0).left() == 70.0
+
+
+def test_the_most_a_run_can_take_counts_every_question_that_may_be_under_way() -> None:
+    standby = Standby(FakeModel(["yes"], name="m"), price=Price(1.0, 10.0), side_by_side=4)
+    standby.ask()
+    (told,) = standby.said(Quoted)
+    assert told == Quoted(worker="api", model="m", tokens=216_384, dollars=pytest.approx(1.1638), minutes=30.0)  # type: ignore[arg-type]
 
 
 def test_waiting_is_of_no_use_without_credit() -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import threading
@@ -40,8 +41,8 @@ class OpenAIServer:
     `base_url` usually ends in `/v1`. `window` is lowered to what the endpoint says it has. The prices are dollars
     per million prompt and answer tokens; `prices` holds pairs of them by the beginning of a model's name, and
     wins. `key_name` is the environment variable the key came from, for hints; the key itself is in no message.
-    `timeout_seconds` is for a whole answer. Requests that met a limit or a broken server are sent at most `tries`
-    times, after at most `longest_wait_seconds`.
+    `timeout_seconds` is for a whole answer, `left` says what there is of time for it. Requests that met a limit or a
+    broken server are sent at most `tries` times, after at most `longest_wait_seconds`.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class OpenAIServer:
         prices: Mapping[str, tuple[float, float]] | None = None,
         worker: str = "api",
         longest_wait_seconds: float = LONGEST_WAIT_SECONDS,
+        left: Callable[[], float] = lambda: math.inf,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         scheme, host, path = _address(base_url)
@@ -85,6 +87,7 @@ class OpenAIServer:
         self._price = price_of(prices or {}, model) or Price(prompt_price, answer_price)
         self._worker, self._longest_wait_seconds = worker, longest_wait_seconds
         self.stays_here = probe.is_this_machine(host)
+        self._left = left
         self._client: openai.OpenAI | None = None
         self._lock = threading.Lock()
         self._refused: set[str] = set()
@@ -328,7 +331,7 @@ class OpenAIServer:
                 if status in (400, 404, 422, 500, 501) and self._drops_schema(fields):
                     continue
                 again = status in (408, 409, 429) or status >= 500
-                patient = wait is None or wait <= self._longest_wait_seconds
+                patient = wait is None or wait <= min(self._longest_wait_seconds, self._left())
                 if not again or calls >= self._tries or not patient or out_of_money(error):
                     raise self._endpoint.told(error, wait) from None
             except openai.APIConnectionError as error:
@@ -362,20 +365,24 @@ class OpenAIServer:
 
     def _once(self, client: "openai.OpenAI", fields: Mapping[str, Any], answer_tokens: int) -> Answer | None:
         """One request; None if a stream was asked for and none came."""
+        import openai
+
         sent = {name: value for name, value in fields.items() if name not in self._refused}
         if "max_tokens" in self._refused:
             sent["max_completion_tokens"] = fields["max_tokens"]
-        ends = time.monotonic() + self._timeout_seconds
+        seconds = min(self._timeout_seconds, max(self._left(), 1.0))
+        ends = time.monotonic() + seconds
+        timeout = openai.Timeout(seconds, connect=min(10.0, seconds))
         answer = Answer()
         if not self._streams:
             sent.pop("stream_options", None)
-            whole = client.post("/chat/completions", cast_to=object, body=sent)
+            whole = client.post("/chat/completions", cast_to=object, body=sent, options={"timeout": timeout})
             answer.take(whole)
             answer.finish = answer.finish or "stop"
             return answer
         create: Any = client.chat.completions.create
         unusual = {name: sent.pop(name) for name in _GRAMMARS if name in sent}
-        with create(**sent, stream=True, extra_body=unusual or None) as stream:
+        with create(**sent, stream=True, extra_body=unusual or None, timeout=timeout) as stream:
             told = False
             for chunk in stream:
                 told = True

@@ -10,6 +10,8 @@ import click
 from gitagent.errors import RepositoryError, RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gitagent.adapters.git import GitRepository
     from gitagent.config import Config
     from gitagent.core.asking import Call
@@ -79,7 +81,7 @@ def ask_command(
     budget = Budget(config.limits())
     stream.add(budget.heard)
     with contextlib.closing(reader):
-        model = _model(config, stream)
+        model = _model(config, stream, budget.check)
         with LookingTools(
             repository, commit, lambda: building.sandbox_for(repository, config, stream), config.sandbox_limits()
         ) as tools:
@@ -151,12 +153,13 @@ class Approval:
         return bool(said != "n")
 
 
-def _model(config: "Config", stream: "Stream") -> "Model":
+def _model(config: "Config", stream: "Stream", check: "Callable[[], None]") -> "Model":
     """The endpoint's model, or the local one. Raises RequestError if none is set."""
     from gitagent.cli import building
 
     if config.run.mode == "api":
-        return building.asked_model(config, building.api_model(config), stream)
+        clock = building.clock_for(config, stream)
+        return building.asked_model(config, building.api_model(config, clock.left), stream, clock, check=check)
     if not config.local.model:
         raise RequestError(
             "a question needs a model, and none is set. Nothing was run.",

@@ -1,9 +1,11 @@
 """Builds the adapters a command needs, each slow import inside the function that needs it."""
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -12,6 +14,7 @@ from gitagent.adapters.git_notes import GitNotes
 from gitagent.adapters.git_runs import GitRuns
 from gitagent.adapters.git_verdicts import GitVerdicts
 from gitagent.ahead import AskedAhead
+from gitagent.budgets import Budget, OutOfBudget
 from gitagent.config import Config, load_for
 from gitagent.core.microtasks import outlines
 from gitagent.core.plan_files import SavedPlan
@@ -23,6 +26,7 @@ from gitagent.records import Candidate, Findings, MicroTask, Note, Place, Plan, 
 if TYPE_CHECKING:
     from gitagent.adapters.llama import LlamaWorker
     from gitagent.adapters.openai_server import OpenAIServer
+    from gitagent.standby import Clock
 
 # Importing it would take a while where it is not compiled.
 HAS_PYTEST = "import importlib.util, sys; sys.exit('no pytest' if not importlib.util.find_spec('pytest') else 0)"
@@ -64,8 +68,11 @@ def sandbox_for(repository: GitRepository, config: Config, stream: Stream, *, bu
     return chosen.sandbox
 
 
-def api_model(config: Config) -> "OpenAIServer":
-    """The model behind the configured endpoint. Raises RequestError if none is set, or only half of one."""
+def api_model(config: Config, left: Callable[[], float] = lambda: math.inf) -> "OpenAIServer":
+    """The model behind the configured endpoint, which answers within the seconds that are `left`.
+
+    Raises RequestError if none is set, or only half of one.
+    """
     api = config.api
     if not api.base_url and not api.model:
         raise RequestError(
@@ -93,6 +100,7 @@ def api_model(config: Config) -> "OpenAIServer":
         timeout_seconds=api.timeout_seconds,
         prices=prices_of(config),
         longest_wait_seconds=60.0 if api.when_down == "fallback" and not api.fallback_model else 5.0,
+        left=left,
     )
 
 
@@ -102,14 +110,47 @@ def prices_of(config: Config) -> dict[str, tuple[float, float]]:
     return {**config.prices, **({config.api.model: own} if any(own) else {})}
 
 
-def asked_model(config: Config, server: "OpenAIServer", stream: Stream) -> Model:
-    """The model behind the endpoint with what stands in for it, by the settings."""
+def clock_for(config: Config, stream: Stream, *, before_seconds: float = 0.0) -> "Clock":
+    """What tells how much is left of a run's minutes, `before_seconds` of which are gone."""
+    from gitagent.standby import Clock
+
+    clock = Clock(config.limits(), before_seconds=before_seconds)
+    stream.add(clock.heard)
+    return clock
+
+
+def check_for(config: Config, stream: Stream, left: Callable[[], float]) -> Callable[[], None]:
+    """What raises OutOfBudget before a question once tokens or dollars are spent, or nothing of the time is left."""
+    limits = config.limits()
+    budget = Budget(replace(limits, minutes=math.inf))
+    stream.add(budget.heard)
+
+    def check() -> None:
+        budget.check()
+        if left() <= 0:
+            raise OutOfBudget(f"the limit run.minutes = {limits.minutes:g} was reached")
+
+    return check
+
+
+def asked_model(
+    config: Config,
+    server: "OpenAIServer",
+    stream: Stream,
+    clock: "Clock",
+    *,
+    check: Callable[[], None],
+    side_by_side: int = 1,
+) -> Model:
+    """The model behind the endpoint with what stands in for it, by the settings.
+
+    `check` is called before each question, of which `side_by_side` may be asked at once.
+    """
     from gitagent.adapters.openai_server import OpenAIServer
     from gitagent.core.ledger import Price, price_of
-    from gitagent.standby import Clock, StandbyModel
+    from gitagent.standby import StandbyModel
 
-    api, clock = config.api, Clock(config.limits())
-    stream.add(clock.heard)
+    api = config.api
     models: list[Model] = [server]
     prices = prices_of(config)
     price = price_of(prices, api.model) or (Price() if server.stays_here else None)
@@ -124,6 +165,7 @@ def asked_model(config: Config, server: "OpenAIServer", stream: Stream) -> Model
             window=api.window,
             timeout_seconds=api.timeout_seconds,
             prices=prices,
+            left=clock.left,
         )
         models.append(other)
         theirs = price_of(prices, api.fallback_model) or (Price() if other.stays_here else None)
@@ -131,7 +173,14 @@ def asked_model(config: Config, server: "OpenAIServer", stream: Stream) -> Model
             Price(max(price.prompt, theirs.prompt), max(price.answer, theirs.answer)) if price and theirs else None
         )
     return StandbyModel(
-        models, stream, limits=config.limits(), price=price, clock=clock, waits=api.when_down == "wait"
+        models,
+        stream,
+        limits=config.limits(),
+        price=price,
+        clock=clock,
+        waits=api.when_down == "wait",
+        side_by_side=side_by_side,
+        check=check,
     )
 
 
@@ -160,9 +209,12 @@ def ports_for(
     if local is not None:
         workers.append(LaterWorker("local", lambda: _kept_worker(local.made(), steps, stream)))
     if config.run.mode == "api":
-        server = api_model(config)
+        clock = clock_for(config, stream, before_seconds=steps.seconds if steps else 0.0)
+        check = check_for(config, stream, clock.left)
+        server = api_model(config, clock.left)
         preloads.append(Later("openai", server.preload))  # its import takes half a second
-        model = _kept(asked_model(config, server, stream), steps)
+        asked = asked_model(config, server, stream, clock, check=check, side_by_side=config.api.parallel)
+        model = _kept(asked, steps)
         ahead["api"] = AskedAhead(LaterWorker("api", lambda: _asking(model, stream)), most=config.api.parallel)
         workers.append(LaterWorker("api", lambda: ahead["api"]))
         if config.run.planner != "localizer":
@@ -274,7 +326,19 @@ def index_for(repository: GitRepository) -> Index:
 def planning_model(config: Config, stream: Stream) -> Model | None:
     """The model that plans and asks back: the endpoint's, else the local one, None if neither is set up."""
     if config.run.mode == "api":
-        return asked_model(config, api_model(config), stream)
+        # A person may take any time to answer.
+        checked = check_for(config, stream, lambda: math.inf)
+
+        def check() -> None:
+            try:
+                checked()
+            except OutOfBudget as limit:
+                raise RequestError(
+                    f"there is no plan: {limit}. Nothing was changed.", hint="gitagent config"
+                ) from limit
+
+        clock = clock_for(config, stream)
+        return asked_model(config, api_model(config), stream, clock, check=check)
     return _local(config, stream).model if config.local.model else None
 
 

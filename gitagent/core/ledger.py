@@ -29,16 +29,18 @@ def price_of(prices: Mapping[str, tuple[float, float]], model: str) -> Price | N
     return Price(*prices[max(names, key=len)]) if names else None
 
 
-def quote(limits: Limits, *, window: int, price: Price | None) -> Quote:
+def quote(limits: Limits, *, window: int, price: Price | None, side_by_side: int = 1) -> Quote:
     """The most a run can take within its limits.
 
-    A limit is looked at before each question, so the last one may go over it, by one window at most.
+    A limit is looked at before each question, so those that are under way then may go over it, each by one window at
+    most.
     """
-    tokens = limits.tokens + window
+    more = window * max(side_by_side, 1)
+    tokens = limits.tokens + more
     if price is None:
         return Quote(tokens=tokens, dollars=None, minutes=limits.minutes)
     each = max(price.prompt, price.answer) / 1_000_000
-    return Quote(tokens=tokens, dollars=min(tokens * each, limits.dollars + window * each), minutes=limits.minutes)
+    return Quote(tokens=tokens, dollars=min(tokens * each, limits.dollars + more * each), minutes=limits.minutes)
 
 
 def summed(spent: Iterable[Spending]) -> tuple[Spending, ...]:

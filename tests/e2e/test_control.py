@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,6 +99,38 @@ def test_what_a_model_may_cost_is_bounded(calc: Project, flags: tuple[str, ...],
     assert done.code == 1 and len(server.chats) == 1
     assert f"the limit {said} was reached" in done.err
     assert calc.branches() == []
+
+
+def test_questions_asked_side_by_side_keep_to_what_was_quoted(making: Callable[..., Project]) -> None:
+    names = [f"part{number}" for number in range(8)]
+    all_of_them = " == ".join(f"{one}.f()" for one in names)
+    test = f"import {', '.join(names)}\n\n\ndef test_two():\n    assert {all_of_them} == 2\n"
+    project = making({f"{one}.py": "def f():\n    return 1\n" for one in names} | {"test_two.py": test})
+    tasks = [{"path": f"{one}.py", "symbol": "f", "instruction": "Return two."} for one in names]
+
+    def answer(asked: Asked) -> str:
+        if "You plan a change" in asked.prompt:
+            return json.dumps({"tasks": tasks})
+        time.sleep(0.2)  # so that others are asked meanwhile
+        return "no diff at all " * 150
+
+    with ScriptedServer(answer) as server:
+        done = project.gitagent("fix", "f gives two", "--api", "--tokens", "1500", "--json", env=endpoint(server))
+        asked = len(server.chats)
+    assert done.code == 1
+    end = done.event("run_finished")
+    assert str(end["reason"]).startswith("the limit run.tokens = 1500 was reached")
+    (spent,) = end["ledger"]  # type: ignore[misc]
+    assert spent["prompt_tokens"] + spent["answer_tokens"] <= done.event("quoted")["tokens"] == 1500 + 4 * 4096  # type: ignore[operator]
+    assert asked <= 1 + 4
+
+
+def test_an_endpoint_that_never_answers_takes_no_more_than_the_runs_minutes(calc: Project) -> None:
+    began = time.monotonic()
+    with ScriptedServer([Answer(hang=True)]) as server:
+        done = calc.gitagent("fix", "--test", RED, "--api", "--minutes", "0.25", env=endpoint(server))
+    assert done.code == 1 and "nothing: the limit run.minutes = 0.25 was reached" in done.err
+    assert time.monotonic() - began < 60  # its own limit is 120 s
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

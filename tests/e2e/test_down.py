@@ -41,5 +41,5 @@ def test_a_wait_beyond_the_runs_limit_is_refused_and_costs_no_time(calc: Project
     assert done.code == 4
     error, hint = done.told
     assert "asks to wait 600 s" in error and "a wait of 600 s is longer than the" in error
-    assert "api.fallback_model" in hint and "this run takes at most 204,096 tokens, $0.00" in done.err
+    assert "api.fallback_model" in hint and "this run takes at most 216,384 tokens, $0.00" in done.err
     assert calc.branches() == []

@@ -73,8 +73,8 @@ def test_tasks_go_local_one_fails_twice_and_escalates_and_the_ledger_shows_it(
     ]  # type: ignore[index]
     assert asked.index("quoted") < asked.index("api")
     quoted = done.event("quoted")
-    # Its limits and one window more: 1 dollar and 4,096 tokens at the dearer price, 10 dollars a million.
-    assert (quoted["tokens"], quoted["dollars"], quoted["minutes"]) == (204_096, 1.041, 30)
+    # Its limits and a window more for each of four questions at once: 1 dollar, and 16,384 tokens at 10 a million.
+    assert (quoted["tokens"], quoted["dollars"], quoted["minutes"]) == (216_384, 1.1638, 30)
     ids = {task["path"]: task["id"] for task in done.event("planned")["plan"]["tasks"]}  # type: ignore[index, call-overload]
     news, cart = ids["NEWS.txt"], ids["shop/cart.py"]
     planned = events[events.index(done.event("planned")) :]
