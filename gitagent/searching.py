@@ -119,11 +119,15 @@ class Search:
                 break
         yield from self._harmless(waiting)
 
-    def model(self, worker: Worker, plan: Plan) -> Iterator[Candidate]:
-        """Survivors among a model's answers, task by task; a refusal or a failed test is told to it."""
+    def model(self, worker: Worker, plan: Plan, *, is_last: bool = True) -> Iterator[Candidate]:
+        """Survivors among a model's answers, task by task; a refusal or a failed test is told to it.
+
+        One that is not the last to be asked is asked again only as often as the patience with it goes.
+        """
+        most = self._budget.limits.attempts
         for task in map(self._corrected, plan.tasks[:MODEL_TASKS]):
             tried: list[str] = []
-            for number in range(self._budget.limits.attempts):
+            for number in range(most if is_last else min(self._patience, most)):
                 asked, told = turns.again(task, tried, number) if tried else task, ""
                 for trial in self._answers(worker, asked, self._wanted.get(worker.name, 1)):
                     if isinstance(trial, str):
@@ -271,6 +275,10 @@ class Search:
             if trial.state == "passed":
                 return trial.candidate
         return None
+
+    def forget(self) -> None:
+        """Take answers again that were tried before: what was no change by itself may well be a part of one."""
+        self._seen.clear()
 
     def accept(self, candidate: Candidate) -> None:
         """Make a candidate part of the tree that further ones are tried on."""

@@ -10,7 +10,7 @@ from gitagent.core import diffs, instructions, messages, microtasks, turns
 from gitagent.core.microtasks import outlines
 from gitagent.core.texts import lines_of
 from gitagent.errors import DiffError, GitagentError, ModelDownError, ModelError, RequestError
-from gitagent.events import Committed, Noted, Planned, ReplyRefused, StepStarted, TaskStarted
+from gitagent.events import Committed, Escalated, Noted, Planned, ReplyRefused, StepStarted, TaskStarted
 from gitagent.guarding import Gate
 from gitagent.ports import Planner, Ports, Scratch, Worker
 from gitagent.progress import Options, Progress
@@ -102,9 +102,9 @@ class Solver:
             names = [worker.name for worker in models]
             begin = self._chooser.alternatives(names, alternatives, plan) if asked else ()
             asked = [worker for worker in asked if worker.name in begin]
-            for worker in asked:
+            for place, worker in enumerate(asked):
                 try:
-                    if self._any(plan, self._search.model(worker, plan)):
+                    if self._any(plan, self._search.model(worker, plan, is_last=worker is models[-1])):
                         return None
                 except ModelError as error:
                     stopped = error
@@ -112,6 +112,10 @@ class Solver:
                         self._emit(Noted(level="warning", text=f"{worker.name}: {error}"))
                 else:
                     stopped = None
+                for stronger in asked[place + 1 : place + 2]:
+                    reason = str(stopped) if stopped else "no answer of it turned the red tests green"
+                    task = plan.tasks[0].id
+                    self._emit(Escalated(task=task, worker=worker.name, to=stronger.name, reason=reason))
         if stopped is not None:
             return stopped  # the planner would ask the same endpoint
         for planner in chats or ([localizer] if models and not findings.red else []):
@@ -267,6 +271,7 @@ class Solver:
 
     def _all(self, plan: Plan, workers: list[Worker]) -> bool:
         """Commit every task of the plan in dependency order, then ask the whole suite; mend what it names."""
+        self._search.forget()
         tasks: list[MicroTask] = list(turns.in_order(plan.tasks))
         known = {task.id: task for task in tasks}
         for attempt in range(1, self._options.limits.attempts + 1):

@@ -327,6 +327,21 @@ def test_a_scratch_branch_that_cannot_be_dropped_is_named(world: World, git: Git
     assert any("the scratch branch is left behind" in event.text for event in world.of(Noted))  # type: ignore[attr-defined]
 
 
+def test_an_answer_that_was_not_enough_by_itself_may_be_a_part_of_what_is_planned(world: World) -> None:
+    (world.root / "other.py").write_text("TWO = 1\n")
+    world.git(world.root, "add", ".")
+    world.git(world.root, "commit", "--quiet", "-m", "other")
+    world.base = world.git(world.root, "rev-parse", "HEAD")
+    world.sandbox = FakeSandbox(lambda texts: "a + b" in texts["calc.py"] and "TWO = 2" in texts["other.py"])
+    world.workers = [Writing("api", {"calc.py": GOOD, "other.py": "TWO = 2\n"})]
+    other = MicroTask(id="t2", path="other.py", first_line=1, excerpt="TWO = 1\n", instruction="be two",
+                      answer_tokens=64, depends_on=("t1",))  # fmt: skip
+    world.planners.append(world.planned(TASK, other))
+    report = world.pursue()
+    assert world.of(CandidateTried)[0].state == "failed"  # type: ignore[attr-defined]
+    assert report.state == "proven" and len(report.commits) == 2
+
+
 def test_a_stronger_worker_is_asked_after_two_verdicts_against_a_task_and_the_choice_is_explained(
     repo: Path, git: Git
 ) -> None:
@@ -337,7 +352,7 @@ def test_a_stronger_worker_is_asked_after_two_verdicts_against_a_task_and_the_ch
     plan = Plan(summary="mend it", mode="all", planner="chat", tasks=(TASK,))
     world.planners = [LocalizerPlanner(), FakePlanner("chat", plan)]
     report = world.pursue()
-    assert report.state == "proven" and (len(local.asked), len(api.asked)) == (3 + 2, 1)
+    assert report.state == "proven" and (len(local.asked), len(api.asked)) == (2 + 2, 1)
     routed = [event for event in world.heard if isinstance(event, Routed)]
     assert [event.worker for event in routed[-3:]] == ["local", "local", "api"]
     assert routed[-1].reason == "2 verdicts on answers of local failed"

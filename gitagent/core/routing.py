@@ -18,6 +18,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from gitagent.core.texts import lines_of
 from gitagent.records import MicroTask, Plan, State, Verdict
 
 THRESHOLD = 0.75
@@ -55,7 +56,7 @@ def score(facts: Facts) -> float:
 def facts_of(work: Plan | MicroTask, *, dependents: int = 0, tools: int = 1, errors: int = 0) -> Facts:
     """The facts of a plan or a task. Alternatives (mode "any") count as the largest of them."""
     tasks = (work,) if isinstance(work, MicroTask) else work.tasks
-    spans = [task.excerpt.count("\n") + 1 for task in tasks] or [0]
+    spans = [len(lines_of(task.excerpt)) for task in tasks] or [0]
     apart = isinstance(work, Plan) and work.mode == "any"
     return Facts(
         files=1 if apart else len({task.path for task in tasks}),
