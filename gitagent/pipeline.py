@@ -374,16 +374,16 @@ class _Run:
     def _hand_over(self, error: GitagentError | None) -> tuple[State, str]:
         """Publish what was committed; the run's state and why, in words."""
         done = self.progress
+        why = done.not_done()[-1] if done.not_done() else ""
         for text in self.steering.too_late():
-            done.leave_out(f"a correction came too late: {text}")
+            line = f"a correction came too late: {text}"
+            done.leave_out(line)
+            self.emit(Noted(level="warning", text=line))
         if not done.changes:
             if error is not None:
                 raise error
-            why = done.not_done()[-1] if done.not_done() else done.refused
-            return "nothing", f"{why}; {self.budget.tried} candidates tried"
-        reason = (
-            done.verdict.reason if done.verdict else "; ".join(done.not_done()[-1:]) or "no tests were run on it"
-        )
+            return "nothing", f"{why or done.refused}; {self.budget.tried} candidates tried"
+        reason = done.verdict.reason if done.verdict else why or "no tests were run on it"
         if done.still_red:
             count = len(done.still_red)
             reason += f"; {count} of the {len(done.red)} red tests still fail{'s' if count == 1 else ''}"

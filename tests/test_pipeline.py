@@ -333,7 +333,8 @@ def test_an_answer_that_was_not_enough_by_itself_may_be_a_part_of_what_is_planne
     world.git(world.root, "commit", "--quiet", "-m", "other")
     world.base = world.git(world.root, "rev-parse", "HEAD")
     world.sandbox = FakeSandbox(lambda texts: "a + b" in texts["calc.py"] and "TWO = 2" in texts["other.py"])
-    world.workers = [Writing("api", {"calc.py": GOOD, "other.py": "TWO = 2\n"})]
+    texts = {"calc.py": GOOD, "other.py": "TWO = 2\n"}
+    world.workers = [Writing("local", texts), Writing("api", texts)]
     other = MicroTask(id="t2", path="other.py", first_line=1, excerpt="TWO = 1\n", instruction="be two",
                       answer_tokens=64, depends_on=("t1",))  # fmt: skip
     world.planners.append(world.planned(TASK, other))

@@ -13,8 +13,9 @@ from gitagent.adapters.git import GitRepository
 from gitagent.adapters.git_running import Running
 from gitagent.adapters.git_runs import GitRuns
 from gitagent.cli import main
-from gitagent.events import Event, Steered
-from gitagent.records import Note
+from gitagent.errors import DiffError
+from gitagent.events import Event, Noted, Steered
+from gitagent.records import Limits, Note
 from gitagent.remembering import JournaledSteps
 from gitagent.steering import LONGEST, Steering
 from tests.fakes import FakeWorker
@@ -49,6 +50,15 @@ def test_what_comes_after_the_last_boundary_is_named_as_too_late(world: World) -
     world.planners.append(world.planned())
     report = world.pursue()
     assert report.pull is not None and "a correction came too late: use ints" in report.pull.body
+
+
+def test_a_correction_that_came_too_late_is_no_reason_why_nothing_came_of_a_run_and_is_said(world: World) -> None:
+    said = iter([[], ["use ints"]])
+    world.workers, world.more = [FakeWorker("api", DiffError("no hunk fits"))], {"steered": lambda: next(said, [])}
+    world.planners.append(world.planned())
+    report = world.pursue(limits=Limits(attempts=1))
+    assert report.state == "nothing" and report.reason.startswith("task t1 in calc.py: no hunk fits; ")
+    assert Noted(level="warning", text="a correction came too late: use ints") in world.heard
 
 
 def test_a_run_that_is_taken_up_again_hears_its_corrections_where_it_heard_them_first(repo: Path) -> None:

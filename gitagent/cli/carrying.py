@@ -140,7 +140,7 @@ def carried_out(
     from gitagent.adapters.git_runs import GitRuns
     from gitagent.cli import building, view
     from gitagent.cli.running import follow_remote
-    from gitagent.events import Stream
+    from gitagent.events import Noted, Stream
     from gitagent.remembering import JournaledSteps
 
     reader = view.view_for(as_json=as_json, explains=explains)
@@ -165,20 +165,24 @@ def carried_out(
             if options.carry_on and not options.dry_run:
                 follow_remote(repository, branch)
             runs.save(options.run, {START: start, **files}, f"begun: {request.title}")
-        with _typed(wanted=not as_json and approval is None) as typed:
+
+        def heard(line: str) -> None:
+            stream(Noted(level="info", text=f"told from the next task on: {line}"))
+
+        with _typed(heard, wanted=not as_json and approval is None) as typed:
             ports = replace(ports, steered=lambda: [*running.steered(options.run), *typed(), *steered()])
             return pipeline.pursue(request, ports, options)
 
 
 @contextlib.contextmanager
-def _typed(*, wanted: bool) -> Iterator[Callable[[], list[str]]]:
+def _typed(heard: Callable[[str], None], *, wanted: bool) -> Iterator[Callable[[], list[str]]]:
     """What gives the lines typed at the terminal meanwhile, if there is one and nobody else reads it."""
     if not wanted or not os.isatty(0):
         yield list
         return
     from gitagent.cli.steer import Typed
 
-    typed = Typed()
+    typed = Typed(heard=heard)
     typed.start()
     try:
         yield typed.taken

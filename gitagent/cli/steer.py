@@ -3,6 +3,7 @@
 import os
 import select
 import threading
+from collections.abc import Callable
 
 import click
 
@@ -40,10 +41,13 @@ def steer_command(run: str, text: tuple[str, ...], repo: str) -> None:
 
 
 class Typed:
-    """Lines typed at the terminal while a run goes on; the terminal is only read while we are in its foreground."""
+    """Lines typed at the terminal while a run goes on; the terminal is only read while we are in its foreground.
 
-    def __init__(self, descriptor: int = 0) -> None:
-        self._descriptor = descriptor
+    `heard` is told each line at once, on a thread of its own.
+    """
+
+    def __init__(self, descriptor: int = 0, heard: Callable[[str], None] = lambda line: None) -> None:
+        self._descriptor, self._heard = descriptor, heard
         self._lines: list[str] = []
         self._lock, self._ending = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._listen, name="gitagent-typed", daemon=True)
@@ -82,5 +86,7 @@ class Typed:
                 return
             *whole, waiting = (waiting + read)[-4 * _MOST :].split(b"\n")
             said = [" ".join(clean(line.decode("utf-8", "replace")).split()) for line in whole]
-            with self._lock:
-                self._lines += [line for line in said if line]
+            for line in filter(None, said):
+                with self._lock:
+                    self._lines.append(line)
+                self._heard(line)
