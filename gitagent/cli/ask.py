@@ -57,7 +57,7 @@ def ask_command(
     from gitagent.budgets import Budget
     from gitagent.cli import building
     from gitagent.cli.view import JsonLines, LiveView
-    from gitagent.core import asking, intake
+    from gitagent.core import asking, intake, ledger
     from gitagent.core.memory import Turn
     from gitagent.events import Stream
 
@@ -80,7 +80,7 @@ def ask_command(
     stream = Stream(reader)
     budget = Budget(config.limits())
     stream.add(budget.heard)
-    with contextlib.closing(reader):
+    with contextlib.closing(reader), building.booked(repository, budget):
         model = _model(config, stream, budget.check)
         with LookingTools(
             repository, commit, lambda: building.sandbox_for(repository, config, stream), config.sandbox_limits()
@@ -107,6 +107,10 @@ def ask_command(
         from gitagent.core.secrets import redacted
 
         click.echo(harmless(redacted(outcome.answer)))
+        spent, steps = ledger.total(budget.ledger), len(outcome.steps)
+        tokens, took = spent.prompt_tokens + spent.answer_tokens, f"{steps} step{'' if steps == 1 else 's'}"
+        cost = f"{took}, {tokens:,} tokens, ${spent.dollars:.4f}, {ledger.share_in_words(budget.ledger)}"
+        click.echo(f"· {cost}", err=True)
 
 
 def _notes(repository: "GitRepository", commit: str, *, goes_on: bool) -> "tuple[Note, ...]":

@@ -4,7 +4,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -102,6 +102,18 @@ def api_model(config: Config, left: Callable[[], float] = lambda: math.inf) -> "
         longest_wait_seconds=60.0 if api.when_down == "fallback" and not api.fallback_model else 5.0,
         left=left,
     )
+
+
+@contextmanager
+def booked(repository: GitRepository, budget: Budget) -> Iterator[None]:
+    """Add what the block costs, however it ends, to the project's ledger; it is no run."""
+    from gitagent.adapters.git_spent import GitSpent
+
+    try:
+        yield
+    finally:
+        with suppress(GitagentError):  # what was answered is worth more than its record
+            GitSpent(repository).book(budget.ledger)
 
 
 def prices_of(config: Config) -> dict[str, tuple[float, float]]:

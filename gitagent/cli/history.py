@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from gitagent.cli.ledger import spent_in
 from gitagent.cli.printing import harmless, one_line, print_json
-from gitagent.core.ledger import share_in_words
+from gitagent.core.ledger import share_in_words, spent_in
 
 COLOURS = {"proven": "green", "passed": "green", "unproven": "yellow", "inconclusive": "yellow", "failed": "red"}
 MOST_TESTS = 20

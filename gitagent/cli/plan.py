@@ -69,6 +69,7 @@ def plan_command(
         )
     from gitagent import finding
     from gitagent.adapters.git import GitRepository
+    from gitagent.budgets import Budget
     from gitagent.cli import building, forges, view
     from gitagent.core import intake, questioning
     from gitagent.events import Stream
@@ -87,6 +88,9 @@ def plan_command(
     if issue is not None and not yes and (said := _said_on(forge, issue)):
         request = questioning.heard(request, _asked_on(forge, issue), [intake.clean(one) for one in said])
     stream = Stream(view.LiveView(sys.stderr, terminal=False))
+    budget = Budget(config.limits())
+    stream.add(budget.heard)
+    ctx.with_resource(building.booked(repository, budget))
     index = building.index_for(repository)
     tree = Tree(repository, start)
     findings = finding.by_words(request, tree, index)

@@ -32,6 +32,8 @@ from gitagent.events import (
     TaskStarted,
     TestsFinished,
     TestsStarted,
+    ToolFinished,
+    ToolProposed,
     VerdictReached,
     Waited,
     as_json,
@@ -116,6 +118,12 @@ class LiveView:
                 spent = event.spending
                 money = f", ${spent.dollars:.4f}" if spent.dollars else ""
                 return [("·", f"{spent.worker}: {spent.answer_tokens} tokens in {spent.seconds:.1f} s{money}")]
+            case ToolProposed():
+                return [("·", f"{event.number} {event.call}{'' if event.approved else ' (not approved)'}")]
+            case ToolFinished() if event.exit_code != 0:
+                ended = "stopped for time" if event.exit_code is None else f"exit code {event.exit_code}"
+                said = event.stderr.strip().partition("\n")[0]
+                return [("✘", f"{event.number} {ended}{': ' + said if said else ''}")]
             case Steered():
                 return [("!", f"taken up from task {event.task} on: {event.text}")]
             case ReplyRefused():

@@ -1,7 +1,9 @@
 """What runs cost: prices, sums by worker, the share that stayed on this machine, and the bound told beforehand."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gitagent.records import Limits, Spending
 
@@ -80,3 +82,32 @@ def share_in_words(spent: Sequence[Spending]) -> str:
     if 0 < share < 1:
         percent = min(max(percent, 1), 99)
     return f"{percent} % of tokens stayed local"
+
+
+def spent_in(report: str) -> tuple[Spending, ...]:
+    """The ledger in a recorded report; whatever is no ledger is none."""
+    try:
+        told = json.loads(report)
+    except (ValueError, RecursionError):
+        return ()
+    entries = told.get("ledger") if isinstance(told, dict) else None
+    return tuple(_spendings(entries if isinstance(entries, list) else []))
+
+
+def _spendings(entries: list[Any]) -> Iterator[Spending]:
+    for entry in entries:
+        if isinstance(entry, dict) and isinstance(entry.get("worker"), str):
+            yield Spending(
+                worker=entry["worker"],
+                calls=int(_number(entry, "calls")),
+                prompt_tokens=int(_number(entry, "prompt_tokens")),
+                answer_tokens=int(_number(entry, "answer_tokens")),
+                dollars=_number(entry, "dollars"),
+                seconds=_number(entry, "seconds"),
+                stays_here=entry.get("stays_here", entry["worker"] == "local") is True,
+            )
+
+
+def _number(entry: Mapping[str, Any], name: str) -> float:
+    value = entry.get(name)
+    return float(value) if isinstance(value, (int, float)) and 0 <= value < 1e12 else 0.0
