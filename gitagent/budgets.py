@@ -12,7 +12,14 @@ LATE = 0.7
 
 
 class OutOfBudget(Exception):
-    """A hard limit was reached; what is proven so far stands."""
+    """A hard limit was reached; what is proven so far stands.
+
+    `is_spent` says that nothing may be paid for any more, while there is time to try what was.
+    """
+
+    def __init__(self, reason: str, *, is_spent: bool = False) -> None:
+        super().__init__(reason)
+        self.is_spent = is_spent
 
 
 class Budget:
@@ -52,14 +59,14 @@ class Budget:
             raise OutOfBudget("the run was asked to stop")
         limits, spent = self.limits, ledger.total(self.ledger)
         dollars, tokens = spent.dollars, spent.prompt_tokens + spent.answer_tokens
-        for reached, limit in (
-            (self.seconds >= limits.minutes * 60, f"run.minutes = {limits.minutes:g}"),
-            (dollars >= limits.dollars and dollars > 0, f"run.dollars = {limits.dollars:g}"),
-            (tokens >= limits.tokens and tokens > 0, f"run.tokens = {limits.tokens}"),
-            (self.proposed >= limits.candidates, f"run.candidates = {limits.candidates}"),
+        for reached, limit, is_spent in (
+            (self.seconds >= limits.minutes * 60, f"run.minutes = {limits.minutes:g}", False),
+            (self.proposed >= limits.candidates, f"run.candidates = {limits.candidates}", False),
+            (dollars >= limits.dollars and dollars > 0, f"run.dollars = {limits.dollars:g}", True),
+            (tokens >= limits.tokens and tokens > 0, f"run.tokens = {limits.tokens}", True),
         ):
             if reached:
-                raise OutOfBudget(f"the limit {limit} was reached")
+                raise OutOfBudget(f"the limit {limit} was reached", is_spent=is_spent)
 
     @property
     def is_late(self) -> bool:

@@ -184,14 +184,19 @@ class Search:
         told = ""
         # In a plan of several tasks one answer alone seldom turns a test green, so a paid model is
         # asked for one only; what is wrong with it shows at the end and comes back as feedback.
-        for trial in self._answers(worker, task, 1 if worker.name == "api" else self._wanted.get(worker.name, 1)):
-            if isinstance(trial, str):
-                told = trial
-            elif broken := syntax.broken(trial.candidate.texts):
-                told = broken
-                self._stream(ReplyRefused(task=task.id, worker=worker.name, reason=broken))
-            elif chosen is None or len(trial.passed) > len(chosen.passed):
-                chosen = trial
+        wanted = 1 if worker.name == "api" else self._wanted.get(worker.name, 1)
+        try:
+            for trial in self._answers(worker, task, wanted):
+                if isinstance(trial, str):
+                    told = trial
+                elif broken := syntax.broken(trial.candidate.texts):
+                    told = broken
+                    self._stream(ReplyRefused(task=task.id, worker=worker.name, reason=broken))
+                elif chosen is None or len(trial.passed) > len(chosen.passed):
+                    chosen = trial
+        except OutOfBudget:
+            if chosen is None:
+                raise
         return chosen, told
 
     def _said(self, trial: proving.Trial) -> str:
@@ -377,11 +382,14 @@ class Search:
     ) -> Iterator[Candidate]:
         taken, refused, worker = 0, "", ""
         for candidate in candidates:
+            if self._end is not None:
+                return
             try:
                 self._budget.check()
             except OutOfBudget as end:
-                self._end = end  # what was proposed before is still tried
-                return
+                self._end = end  # what was proposed before is still tried, and this too if it is paid for
+                if not end.is_spent:
+                    return
             result = _digest(candidate)
             if result in self._seen:
                 continue

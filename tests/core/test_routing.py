@@ -1,8 +1,12 @@
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitagent.core.routing import THRESHOLD, Facts, facts_of, first_worker, next_worker, score
+from gitagent.core import routing
+from gitagent.core.routing import THRESHOLD, Facts, facts_of, first_worker, next_worker, parts, score
 from gitagent.records import MicroTask, Plan, State
 
 WORKERS = ("templates", "local", "api")
@@ -88,3 +92,12 @@ def test_a_worker_that_is_down_is_passed_over_and_stood_in_for() -> None:
     assert next_worker(WORKERS, "api", [], down={"api"}) == "local"
     assert next_worker(WORKERS, "local", ["failed"], down={"api"}) is None
     assert next_worker(WORKERS, "api", [], down=set(WORKERS)) is None
+
+
+def test_the_documentation_has_the_formula_and_the_weights_of_the_code() -> None:
+    text = (Path(__file__).parents[2] / "docs/models.md").read_text("utf-8")
+    documented = dict(re.findall(r"^\| ([fsdtec]) \| ([\d.]+) \|", text, re.MULTILINE))
+    full = parts(Facts(files=5, span_lines=200, dependents=63, tools=5, errors=3, stated=1.0))
+    assert [float(weight) for weight in documented.values()] == list(full.values())
+    factors = "".join(f"(1 - {'' if weight == '1' else weight + ' '}{name})" for name, weight in documented.items())
+    assert f"    score = 1 - {factors}\n" in text and f"score = 1 - {factors}\n" in str(routing.__doc__)

@@ -101,6 +101,14 @@ def test_what_a_model_may_cost_is_bounded(calc: Project, flags: tuple[str, ...],
     assert calc.branches() == []
 
 
+def test_an_answer_that_took_the_last_of_the_money_is_tried_all_the_same(calc: Project) -> None:
+    right = "@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a - b\n+    return sum((a, b))\n"
+    with ScriptedServer([right]) as server:
+        done = calc.gitagent("fix", "--test", RED, "--api", "--tokens", "20", env=endpoint(server))
+    assert done.code == 0 and len(server.chats) == 1, done.err
+    assert "proven: 1 red test now passing" in done.err
+
+
 def test_questions_asked_side_by_side_keep_to_what_was_quoted(making: Callable[..., Project]) -> None:
     names = [f"part{number}" for number in range(8)]
     all_of_them = " == ".join(f"{one}.f()" for one in names)
