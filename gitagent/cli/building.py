@@ -346,7 +346,8 @@ def planning_model(config: Config, stream: Stream) -> Model | None:
                 checked()
             except OutOfBudget as limit:
                 raise RequestError(
-                    f"there is no plan: {limit}. Nothing was changed.", hint="gitagent config"
+                    f"there is no plan: {limit}. Nothing was changed.",
+                    hint="export GITAGENT_RUN_TOKENS=…, or GITAGENT_RUN_DOLLARS=…",
                 ) from limit
 
         clock = clock_for(config, stream)

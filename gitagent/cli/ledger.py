@@ -36,7 +36,8 @@ def ledger_command(run: str | None, as_json: bool, repo: str) -> None:
         )
         return
     asked = sum(1 for of_run in each.values() if ledger.tokens_of(of_run))
-    told = f", and {calls} calls for questions and plans" if (calls := ledger.total(beside).calls) else ""
+    calls = ledger.total(beside).calls
+    told = f", and {calls} call{'' if calls == 1 else 's'} for questions and plans" if calls else ""
     click.echo(f"{len(ids)} run{'' if len(ids) == 1 else 's'}, {asked} of them asked a model{told}")
     if spent:
         click.echo(f"{'worker':12}{'calls':>7}{'prompt':>12}{'answer':>12}{'dollars':>12}{'seconds':>10}")

@@ -82,6 +82,16 @@ def test_where_all_is_clear_nobody_is_asked(calc: Project, script: Script) -> No
     assert "assumed: ints stay ints" in done.stdout
 
 
+def test_planning_keeps_to_its_limits_and_what_it_cost_is_in_the_ledger(
+    calc: Project, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITAGENT_RUN_TOKENS", "10")
+    done = plan(calc, "--api", "--yes")
+    assert done.exit_code == 2 and script.planned == []
+    assert "error: there is no plan: the limit run.tokens = 10 was reached. Nothing was changed." in done.output
+    assert "0 runs, 0 of them asked a model, and 1 call for questions and plans" in calc.gitagent("ledger").out
+
+
 def test_a_plan_without_questions_names_what_was_assumed_and_can_be_edited_and_run(
     calc: Project, script: Script
 ) -> None:

@@ -99,5 +99,7 @@ def test_the_documentation_has_the_formula_and_the_weights_of_the_code() -> None
     documented = dict(re.findall(r"^\| ([fsdtec]) \| ([\d.]+) \|", text, re.MULTILINE))
     full = parts(Facts(files=5, span_lines=200, dependents=63, tools=5, errors=3, stated=1.0))
     assert [float(weight) for weight in documented.values()] == list(full.values())
-    factors = "".join(f"(1 - {'' if weight == '1' else weight + ' '}{name})" for name, weight in documented.items())
+    factors = "".join(
+        f"(1 - {'' if weight == '1' else weight + ' '}{name})" for name, weight in documented.items()
+    )
     assert f"    score = 1 - {factors}\n" in text and f"score = 1 - {factors}\n" in str(routing.__doc__)
