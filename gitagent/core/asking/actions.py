@@ -46,6 +46,8 @@ _KEYS: Mapping[str, Sequence[str]] = {
         key: words for takes in _TAKES.values() for key, words in takes.items() if key not in ("arguments", "text")
     },
 }
+# What no program can be given, nor a file be called: NUL, and halves of characters, which JSON has a way to write.
+_NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
 MOST_CHARACTERS = 4_000
 MOST_ANSWER = 20_000
 
@@ -123,7 +125,7 @@ def _step(found: Mapping[str, object], wanted: str) -> Call | Answer:
         raise ModelError(f'"tool" is to be one of: {", ".join(TOOLS)}; or give an "answer"')
     tool = _tool(held)
     arguments = _arguments(tool, found)
-    return Call(tool=tool, arguments=arguments, thought=_text(found.get("thought"))[:MOST_CHARACTERS])
+    return Call(tool=tool, arguments=arguments, thought=_said(found.get("thought"))[:MOST_CHARACTERS])
 
 
 def _answer(found: Mapping[str, object]) -> Answer:
@@ -131,13 +133,13 @@ def _answer(found: Mapping[str, object]) -> Answer:
     if given is None:
         inside = found.get("arguments")
         given = next(iter(inside.values()), None) if isinstance(inside, dict) else inside
-    text = _text(given if given is not None else found.get("thought")).strip()
+    text = _said(given if given is not None else found.get("thought")).strip()
     if not text:
         raise ModelError('the "answer" is empty')
     return Answer(
         text=text[:MOST_ANSWER],
-        about_error=_text(found.get("error")),
-        thought=_text(found.get("thought"))[:MOST_CHARACTERS],
+        about_error=_said(found.get("error")),
+        thought=_said(found.get("thought"))[:MOST_CHARACTERS],
     )
 
 
@@ -171,6 +173,8 @@ def _arguments(tool: str, found: Mapping[str, object]) -> dict[str, str]:
         raise ModelError(f'"{tool}" needs "{main}"')
     if max(map(len, texts.values())) > MOST_CHARACTERS:
         raise ModelError(f'what "{tool}" is given is longer than {MOST_CHARACTERS} characters')
+    if any(_NO_TEXT.search(text) for text in texts.values()):
+        raise ModelError(f'what "{tool}" is given holds a character that stands in no text')
     if tool == "git":
         texts[main] = re.sub(r"^git\s+", "", texts[main])
     if tool == "read_file":
@@ -195,6 +199,10 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return shlex.join(str(item) for item in value) if all(isinstance(item, str) for item in value) else ""
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
+
+
+def _said(value: object) -> str:
+    return _NO_TEXT.sub("\ufffd", _text(value))
 
 
 def _plain(word: str) -> str:
@@ -224,14 +232,15 @@ def rules(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def is_allowed(call: Call, allowed: Sequence[tuple[str, tuple[str, ...]]]) -> bool:
     """Whether a rule covers the call: by its tool, and by its first words; what a shell would expand never has a
     prefix that says enough."""
-    words = tuple(call.arguments[_MAIN[call.tool]].split())
+    words = tuple(re.split(r"[ \t]+", call.arguments[_MAIN[call.tool]]))
     for tool, prefix in allowed:
         if tool != call.tool:
             continue
         if not prefix:
             return True
-        if tool == "read_file":
-            if call.arguments["path"].startswith(" ".join(prefix)) and ".." not in call.arguments["path"]:
+        if tool in ("read_file", "grep"):
+            path, folder = call.arguments.get("path", ""), " ".join(prefix).rstrip("/")
+            if (path == folder or path.startswith(folder + "/")) and ".." not in path:
                 return True
             continue
         plain = call.tool != "bash" or not _SHELL.search(call.arguments["command"])
