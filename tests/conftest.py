@@ -8,6 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Machines are shared: how long an example takes says nothing about what it proves.
+settings.register_profile("gitagent", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gitagent")
 
 # A shell that starts a job in the background has it ignore Ctrl-C, and what the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
