@@ -60,10 +60,14 @@ _JAVASCRIPT = f"""
 (method_definition name: (_) @name) @method
 (variable_declarator name: (identifier) @name value: {_FUNCTION_VALUE}) @function
 (variable_declarator name: (identifier) @name value: (class)) @class
+(export_statement "default" @name value: {_FUNCTION_VALUE}) @function
+(export_statement "default" @name value: (class)) @class
+(arguments (function_expression name: (_) @name) @function)
 (program (lexical_declaration (variable_declarator name: (identifier) @name) @constant))
 (program (variable_declaration (variable_declarator name: (identifier) @name) @constant))
 (program (export_statement (lexical_declaration (variable_declarator name: (identifier) @name) @constant)))
-(assignment_expression left: (_) @name right: [(arrow_function) (function_expression)]) @function
+(assignment_expression left: (_) @name right: {_FUNCTION_VALUE}) @function
+(assignment_expression left: (_) @name right: (class)) @class
 (pair key: (property_identifier) @name value: {_FUNCTION_VALUE}) @method
 """
 _TYPESCRIPT = f"""
@@ -77,13 +81,15 @@ _TYPESCRIPT = f"""
 (module name: (_) @name) @module
 (function_signature name: (_) @name) @function
 (abstract_method_signature name: (_) @name) @method
+(method_signature name: (_) @name) @method
 """
 _C = """
 (function_definition declarator: (_) @name) @function
 (struct_specifier name: (_) @name body: (_)) @struct
 (union_specifier name: (_) @name body: (_)) @union
 (enum_specifier name: (_) @name body: (_)) @enum
-(type_definition declarator: (type_identifier) @name) @type
+(type_definition declarator: (_) @name) @type
+(translation_unit (declaration declarator: (init_declarator declarator: (_) @name)) @constant)
 (preproc_def name: (_) @name) @constant
 (preproc_function_def name: (_) @name) @macro
 """
@@ -92,6 +98,8 @@ _QUERIES = {
 (function_definition name: (_) @name) @function
 (class_definition name: (_) @name) @class
 (module (expression_statement (assignment left: (identifier) @name) @constant))
+(module (expression_statement (assignment left: (pattern_list (identifier) @name)) @constant))
+(type_alias_statement left: (type (identifier) @name)) @type
 """,
     "javascript": _JAVASCRIPT + f"\n(field_definition property: (_) @name value: {_FUNCTION_VALUE}) @method",
     "typescript": _TYPESCRIPT,
@@ -102,6 +110,7 @@ _QUERIES = {
 (type_spec name: (_) @name type: (struct_type)) @struct
 (type_spec name: (_) @name type: (interface_type)) @interface
 (type_spec name: (_) @name) @type
+(method_elem name: (_) @name) @method
 (type_alias name: (_) @name) @type
 (source_file (const_declaration (const_spec name: (_) @name) @constant))
 (source_file (var_declaration (var_spec name: (_) @name) @constant))
@@ -142,6 +151,7 @@ _QUERIES = {
 """,
     "ruby": """
 (method name: (_) @name) @method
+(singleton_method object: [(constant) (scope_resolution)] @parent name: (_) @name) @method
 (singleton_method name: (_) @name) @method
 (class name: (_) @name) @class
 (module name: (_) @name) @module
@@ -183,6 +193,9 @@ NAMED_STRETCHES = frozenset(
 )
 """The kinds of definitions that are stretches of code, and no single values."""
 
+UNNAMED = frozenset(["default", "exports"])
+"""Names of what JavaScript exports without giving it one: stretches of code, but nothing that anybody looks for."""
+
 
 def language_of(path: str) -> str:
     """The language a path's ending tells, one of LANGUAGES, or "" for any other."""
@@ -193,8 +206,7 @@ def language_of(path: str) -> str:
 def definitions(path_or_language: str, source: bytes) -> tuple[Definition, ...]:
     """What a text defines, in the order it begins, an outer definition before those inside it.
 
-    () for a language that is not known, a text of more than SOURCE_BYTES, or one that nests without end: a search
-    takes time with the square of the depth.
+    () for a language that is not known, a text of more than SOURCE_BYTES, or one whose brackets nest without end.
     """
     language = path_or_language if path_or_language in _GRAMMARS else language_of(path_or_language)
     if not language or not source or len(source) > SOURCE_BYTES or _nests_too_deep(source):
@@ -243,6 +255,15 @@ def grammar(language: str) -> Any:
     return Language(getattr(import_module(module), function)())
 
 
+def cursor(query: Any) -> Any:
+    """Asks a query; not of what lies very deep, as that takes time with the square of the depth."""
+    from tree_sitter import QueryCursor
+
+    limited = QueryCursor(query)
+    limited.set_max_start_depth(_DEPTH)
+    return limited
+
+
 @cache
 def _parser(language: str) -> Any:
     from tree_sitter import Parser
@@ -259,13 +280,13 @@ def _query(language: str) -> Any:
 
 def _found(language: str, source: bytes) -> Iterator[tuple[Any, str, Any, Any]]:
     """Every definition's node, its kind, the node of its name, and that of a parent named beside it, if any."""
-    from tree_sitter import QueryCursor
-
     seen: dict[tuple[int, int], tuple[Any, str, Any, Any]] = {}
-    matches = QueryCursor(_query(language)).matches(tree_of(language, source).root_node)
+    matches = cursor(_query(language)).matches(tree_of(language, source).root_node)
     for _, captures in matches:
         (name,), parent = captures.pop("name"), captures.pop("parent", [None])[0]
         ((kind, (node,)),) = captures.items()
+        if language == "cpp" and node.type == "function_definition" and name.type == "identifier":
+            kind = "class"  # `class EXPORTED Name {`: what has no parameters is no function
         place = (name.start_byte, node.end_byte)
         # A function kept in a constant is a function; a structure's type is a structure.
         if place not in seen or seen[place][1] in ("constant", "type"):
@@ -284,15 +305,19 @@ def _nested(language: str, source: bytes, found: list[tuple[Any, str, Any, Any]]
             continue
         parents = [outer[-1][1]] if outer else []
         if beside is not None:
-            scope = _receiver(source, beside)
-        if scope:
+            scope = _receiver(language, source, beside)
+        if scope and not (outer and outer[-1][0].type != "module" and outer[-1][1].split(".")[-1] == scope):
             parents.append(scope)
         parent = ".".join(parents)
         if kind == "function" and (scope or (outer and outer[-1][2] in _MEMBERS_OF)):
             kind = "method"
         if kind == "method" and not parent and language == "ruby":
             kind = "function"
-        outer.append((node, f"{parent}.{name}" if parent else name, kind))
+        if kind != "type" or language not in (
+            "c",
+            "cpp",
+        ):  # a name for a structure holds nothing, the structure does
+            outer.append((node, f"{parent}.{name}" if parent else name, kind))
         first, last = _lines(node)
         yield Definition(
             name=name,
@@ -327,6 +352,9 @@ def _name(language: str, source: bytes, node: Any) -> tuple[str, str]:
     """A name, and the scope written before it: `A::b` in C++ and Ruby, `A.prototype.b = …` in JavaScript."""
     if language in ("c", "cpp"):
         for _ in range(20):
+            if node.type == "operator_cast":  # `operator bool() const` has no name of its own
+                written = source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+                return "", " ".join(written.partition("(")[0].split())
             if (inner := node.child_by_field_name("declarator")) is None:
                 inner = next((c for c in node.named_children if c.type.endswith("_declarator")), None)
             if inner is None:
@@ -341,7 +369,7 @@ def _name(language: str, source: bytes, node: Any) -> tuple[str, str]:
     parts = [part for part in re.split(r"::|\.", text.replace(".prototype.", ".")) if part]
     if language in ("javascript", "typescript", "tsx"):
         if parts[:1] in (["exports"], ["module"], ["this"], ["self"]):
-            parts = [part for part in parts[1:] if part != "exports"]
+            parts = [part for part in parts[1:] if part != "exports"] or parts[-1:]
         if any(not re.fullmatch(r"[\w$#]+", part) for part in parts):
             parts = [text.strip("\"'`")] if node.type in ("string", "property_identifier") else []
     if not parts:
@@ -349,9 +377,11 @@ def _name(language: str, source: bytes, node: Any) -> tuple[str, str]:
     return ".".join(parts[:-1])[:_NAME_CHARACTERS], parts[-1][:_NAME_CHARACTERS]
 
 
-def _receiver(source: bytes, node: Any) -> str:
-    """The type a method of Go belongs to: `Basket` of `(b *Basket[T])`."""
+def _receiver(language: str, source: bytes, node: Any) -> str:
+    """The type a method of Go belongs to, `Basket` of `(b *Basket[T])`, or what one of Ruby is defined for."""
     text = source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+    if language == "ruby":
+        return text.replace("::", ".")
     match = re.search(r"(\w+)\s*(?:\[[^\]]*\])?\s*\)$", text)
     return match[1] if match else ""
 

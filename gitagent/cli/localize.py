@@ -1,5 +1,6 @@
 """`gitagent localize`: which files and functions a request or a failing test is about, without a model."""
 
+import codecs
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -71,6 +72,7 @@ def localize_command(
     try:
         if symbols:
             found = index.symbols(commit, request, most=limit, shown=shown)
+            _tell_lacking(index.lacking)
             if as_json:
                 print_json(
                     [
@@ -88,6 +90,7 @@ def localize_command(
                 _print((score, f"{span.path}:{span.first_line}", span.name) for span, score in found)
         else:
             places = index.places(commit, request, most=limit, shown=shown)
+            _tell_lacking(index.lacking)
             if as_json:
                 print_json([place.path for place in places])
             else:
@@ -152,7 +155,9 @@ def _request(text: str, request_file: str | None, *, tested: bool) -> str:
                 f"{source}: cannot be read ({error.strerror}), expected a text file. Nothing was looked at.",
                 hint="gitagent localize - < FILE",
             ) from error
-        said = data.decode("utf-8", "replace")
+        # Some shells of Windows write UTF-16 when they redirect.
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        said = data.decode("utf-16" if wide else "utf-8-sig", "replace")
     if not any(sign.isalnum() for sign in said):
         if tested:
             return ""
@@ -161,6 +166,13 @@ def _request(text: str, request_file: str | None, *, tested: bool) -> str:
             hint='gitagent localize "what is wrong", or --test NODEID',
         )
     return said
+
+
+def _tell_lacking(files: int) -> None:
+    if files:
+        said = "1 file is" if files == 1 else f"{files:,} files are"
+        click.echo(f"{said} not in this partial clone, and not looked at", err=True)
+        click.echo("hint: git fetch --refetch --no-filter", err=True)
 
 
 def _print(rows: Iterable[tuple[float, str, str]]) -> None:

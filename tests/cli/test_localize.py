@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gitagent.cli import main
+from tests.conftest import Git
 
 
 def run(*words: str, said: str = "") -> Result:
@@ -42,6 +43,29 @@ def test_another_commit_can_be_looked_at(repo: Path) -> None:
     assert json.loads(run("--repo", str(repo), "--rev", "HEAD~1", "--json", "add sums greet").stdout) == [
         "greet.py"
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_request_may_begin_with_the_mark_of_its_encoding(repo: Path, tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "ask.txt").write_bytes("greet".encode(encoding))
+    assert "greet.py" in run("--repo", str(repo), "--request-file", str(tmp_path / "ask.txt")).stdout
+
+
+def test_files_that_a_partial_clone_lacks_are_told(repo: Path, git: Git, tmp_path: Path) -> None:
+    git(repo, "config", "uploadpack.allowFilter", "true")
+    words = (
+        "clone",
+        "--quiet",
+        "--no-checkout",
+        "--filter=blob:none",
+        f"file://{repo}",
+        str(tmp_path / "partial"),
+    )
+    git(tmp_path, *words)
+    found = run("--repo", str(tmp_path / "partial"), "--json", "greet")
+    assert found.exit_code == 0 and json.loads(found.stdout) == []
+    assert "files are not in this partial clone" in found.stderr and "hint: git fetch --refetch" in found.stderr
+    assert "partial" not in run("--repo", str(repo), "greet").stderr
 
 
 def test_nothing_found_is_said_and_is_an_empty_array(repo: Path) -> None:

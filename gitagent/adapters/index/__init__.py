@@ -31,6 +31,8 @@ class CodeIndex:
     def __init__(self, repository: GitRepository) -> None:
         self._repository = repository
         self._store: Store | None = None
+        self.lacking = 0
+        """Files of the commit last asked about whose texts a partial clone does not have."""
 
     def close(self) -> None:
         if self._store is not None:
@@ -97,6 +99,7 @@ class CodeIndex:
         if added:
             known = store.documents(oids)
         numbers = {entry.path: known[entry.oid].number for entry in entries if entry.oid in known}
+        self.lacking = len(entries) - len(numbers)
         lengths = {document.number: document.lengths for document in known.values()}
         return Corpus(numbers=numbers, lengths=lengths, postings={}), added
 

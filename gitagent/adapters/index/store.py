@@ -20,7 +20,9 @@ from gitagent.core.retrieval.corpus import NUMBER
 from gitagent.core.retrieval.facts import Facts
 from gitagent.records import Definition
 
-VERSION = 1
+VERSION = 2
+"""Of the tables, and of what is read from a file; what another version wrote is made anew."""
+
 Entries: TypeAlias = "array[int]"
 NAME = "index.sqlite"
 BUSY_SECONDS = 20.0
@@ -309,7 +311,7 @@ class Store:
         except (OSError, sqlite3.OperationalError):
             self._path = ":memory:"
             return _connected(":memory:")
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):  # sqlite may quote the damaged bytes in its message
             return self._made_again()
 
     def _in_memory(self) -> None:
@@ -344,7 +346,7 @@ def _connected(path: str) -> sqlite3.Connection:
             database.execute("PRAGMA journal_mode = WAL")
             _made(database)
         database.execute("PRAGMA synchronous = NORMAL")  # a lost index is made again
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         database.close()
         raise
     return database

@@ -85,7 +85,7 @@ class _Helper:
 
     def __init__(self, share: tuple[Sequence[tuple[str, str]], int], directory: str) -> None:
         self.share = share
-        self._asked = pickle.dumps((share, directory))
+        self._asked = pickle.dumps((share, directory, os.getpid()))
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._process = subprocess.Popen(
@@ -123,12 +123,19 @@ class _Helper:
 
 
 def serve() -> None:
-    """Answer one question of a process that indexes: its share and a directory in, a batch out."""
+    """Answer one question of a process that indexes: its share, a directory and its own number in, a batch out."""
     gc.disable()  # nothing here is a cycle, and it ends soon
-    (work, first), directory = pickle.loads(sys.stdin.buffer.read())
+    (work, first), directory, asking = pickle.loads(sys.stdin.buffer.read())
     from gitagent.adapters.git import GitRepository
 
-    sys.stdout.buffer.write(pickle.dumps(_batch(work, first, GitRepository(directory).read)))
+    repository = GitRepository(directory)
+
+    def read(oid: str) -> bytes:
+        if os.getppid() != asking:
+            sys.exit("whoever asked was killed")
+        return repository.read(oid)
+
+    sys.stdout.buffer.write(pickle.dumps(_batch(work, first, read)))
 
 
 def _batch(work: Sequence[tuple[str, str]], first: int, read: Callable[[str], bytes]) -> Batch:

@@ -1,3 +1,5 @@
+import os
+import pickle
 import sqlite3
 import subprocess
 import sys
@@ -151,6 +153,15 @@ def test_a_large_tree_is_read_in_several_processes(tmp_path: Path, git: Git) -> 
     assert index.update(head(root)) == updating.IN_ONE_PROCESS
     assert paths(index, head(root), "work_77 is wrong")[0] == "m77.py"
     index.close()
+
+
+def test_a_process_that_helps_ends_when_whoever_asked_is_gone(shop: Path, git: Git) -> None:
+    program = "from gitagent.adapters.index.updating import serve; serve()"
+    blob = git(shop, "rev-parse", "HEAD:shop/prices.py")
+    for asking, told in ((os.getpid(), ""), (1, "whoever asked was killed\n")):
+        asked = pickle.dumps((([(blob, "shop/prices.py")], 1), str(shop), asking))
+        done = subprocess.run([sys.executable, "-c", program], input=asked, capture_output=True, check=False)
+        assert done.stderr.decode() == told and bool(done.stdout) == (not told)
 
 
 def test_a_program_without_a_file_or_a_guard_can_use_the_index(shop: Path, git: Git) -> None:

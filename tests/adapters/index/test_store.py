@@ -122,6 +122,19 @@ def test_a_file_that_is_no_database_is_made_anew(tmp_path: Path, damage: bytes) 
     store.close()
 
 
+def test_damage_that_sqlite_quotes_in_its_words_is_damage_too(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.add([batch("alpha")])
+    store.close()
+    data = (tmp_path / NAME).read_bytes()
+    assert data.count(b"CREATE TABLE outlines") == 1
+    (tmp_path / NAME).write_bytes(data.replace(b"CREATE TABLE outlines", b"CREATE TABLE \xaautlines"))
+    store = Store(str(tmp_path))
+    store.add([batch("beta")])
+    assert store.on_disk and set(store.documents(ALL)) == {"beta"}
+    store.close()
+
+
 def test_damage_found_while_reading_empties_the_store_and_says_so(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     store.add([batch("alpha")])
