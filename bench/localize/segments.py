@@ -88,7 +88,7 @@ def tasks(kind: str, cache: Path) -> Iterator[tuple[Case, bool, int, int]]:
 
 
 def main() -> None:
-    outlines.read_with(treesitter.spans)
+    outlines.read_with(treesitter.spans, treesitter.fields)
     for kind in KINDS:
         found = list(tasks(kind, CACHE))
         single = sum(one for _, one, _, _ in found)

@@ -158,6 +158,29 @@ _QUERIES = {
 (assignment left: (constant) @name) @constant
 """,
 }
+_FIELD = "(field_declaration name: (_) @name) @field"
+_DECLARED = "(field_declaration declarator: (_) @name) @field"
+_PUBLIC_FIELD = """
+(public_field_definition name: (_) @name) @field
+(required_parameter (accessibility_modifier) pattern: (identifier) @name) @field
+"""
+_FIELDS = {
+    "javascript": "(field_definition property: (_) @name) @field",
+    "typescript": _PUBLIC_FIELD,
+    "tsx": _PUBLIC_FIELD,
+    "go": _FIELD,
+    "rust": _FIELD,
+    "java": "(field_declaration declarator: (variable_declarator name: (_) @name)) @field",
+    "c": _DECLARED,
+    "cpp": _DECLARED,
+}
+# A function given to a call that is a statement of its own: a route, a test, a module.
+_GIVEN = """
+(expression_statement (call_expression
+  function: [(identifier) (member_expression)] @name
+  arguments: (arguments . (_)? @first [(arrow_function) (function_expression)]))) @given
+"""
+_JAVASCRIPTS = ("javascript", "typescript", "tsx")
 # What stands around a definition and belongs to it: decorators, `export`, `template <…>`, a declaration of one.
 _AROUND = frozenset(
     [
@@ -218,17 +241,54 @@ def definitions(path_or_language: str, source: bytes) -> tuple[Definition, ...]:
 def spans(path: str, text: str) -> tuple[Span, ...] | None:
     """The functions, types and modules of a text as named stretches; None if its language is not known.
 
-    Names are dotted, `Basket.total`, as in `core.microtasks.outlines`.
+    Names are dotted, `Basket.total`, as in `core.microtasks.outlines`. A function without a name that JavaScript gives
+    to a call is named for that: `app.get /users`.
     """
     language = language_of(path)
     source = text.encode("utf-8", "surrogateescape")
     if not language or len(source) > SOURCE_BYTES:
         return None
-    return tuple(
+    found = [
         Span(path=path, name=one.dotted, first_line=one.first_line, last_line=one.last_line)
         for one in definitions(language, source)
         if one.kind in NAMED_STRETCHES
-    )
+    ]
+    if language in _JAVASCRIPTS and not _nests_too_deep(source):
+        found += _given(path, language, source)
+    return tuple(sorted(found, key=lambda span: (span.first_line, -span.last_line)))
+
+
+def fields(path: str, text: str) -> tuple[Span, ...]:
+    """The fields that the classes and structures of a text declare, by their own names, in the text's order.
+
+    () where fields are not declared, as in Python and Ruby, and for languages that are not known.
+    """
+    language = language_of(path)
+    source = text.encode("utf-8", "surrogateescape")
+    if language not in _FIELDS or len(source) > SOURCE_BYTES or _nests_too_deep(source):
+        return ()
+    found = []
+    matches = cursor(_query(language, _FIELDS[language])).matches(tree_of(language, source).root_node)
+    for _, captures in matches:
+        ((node,), (name_node,)) = captures["field"], captures["name"]
+        name = _name(language, source, name_node)[1]
+        first, last = _lines(node)
+        found.append(Span(path=path, name=name, first_line=first, last_line=last))
+    return tuple(sorted(found, key=lambda span: (span.first_line, span.last_line)))
+
+
+def _given(path: str, language: str, source: bytes) -> Iterator[Span]:
+    for _, captures in cursor(_query(language, _GIVEN)).matches(tree_of(language, source).root_node):
+        ((node,), (called,)) = captures["given"], captures["name"]
+        name = source[called.start_byte : called.end_byte].decode("utf-8", "replace")
+        if not re.fullmatch(r"[\w$.]{1,60}", name):
+            continue
+        for first in captures.get("first", ()):
+            if first.type == "string":
+                said = source[first.start_byte : first.end_byte].decode("utf-8", "replace")
+                name = f"{name} {' '.join(said.split())[:60].strip(chr(34) + chr(39))}"
+        first_line, last_line = _lines(node)
+        yield Span(path=path, name=name, first_line=first_line, last_line=last_line)
 
 
 def _nests_too_deep(source: bytes) -> bool:
@@ -272,16 +332,16 @@ def _parser(language: str) -> Any:
 
 
 @cache
-def _query(language: str) -> Any:
+def _query(language: str, asked: str) -> Any:
     from tree_sitter import Query
 
-    return Query(grammar(language), _QUERIES[language])
+    return Query(grammar(language), asked)
 
 
 def _found(language: str, source: bytes) -> Iterator[tuple[Any, str, Any, Any]]:
     """Every definition's node, its kind, the node of its name, and that of a parent named beside it, if any."""
     seen: dict[tuple[int, int], tuple[Any, str, Any, Any]] = {}
-    matches = cursor(_query(language)).matches(tree_of(language, source).root_node)
+    matches = cursor(_query(language, _QUERIES[language])).matches(tree_of(language, source).root_node)
     for _, captures in matches:
         (name,), parent = captures.pop("name"), captures.pop("parent", [None])[0]
         ((kind, (node,)),) = captures.items()

@@ -208,7 +208,7 @@ def ports_for(
 
     Workers and planners are loaded while the first tests run: nobody needs them before, and the run waits then.
     """
-    outlines.read_with(_spans)
+    outlines.read_with(_spans, _fields)
     index = LaterIndex("index", lambda: _index(repository))
     workers: list[LaterWorker] = []
     ahead: dict[str, AskedAhead] = {}
@@ -331,7 +331,7 @@ class _BesideTests:
 
 def index_for(repository: GitRepository) -> Index:
     """The index of a repository's code, opened when it is first asked."""
-    outlines.read_with(_spans)
+    outlines.read_with(_spans, _fields)
     return LaterIndex("index", lambda: _index(repository))
 
 
@@ -396,6 +396,12 @@ def _spans(path: str, text: str) -> tuple[Span, ...] | None:
     from gitagent.adapters import treesitter
 
     return treesitter.spans(path, text)
+
+
+def _fields(path: str, text: str) -> tuple[Span, ...]:
+    from gitagent.adapters import treesitter
+
+    return treesitter.fields(path, text)
 
 
 def _templates(judge: "Later[LlamaWorker] | None") -> Worker:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from gitagent.core.microtasks.outlines import enclosing, outline
+from gitagent.core.microtasks.outlines import enclosing, fields, outline
 from gitagent.core.texts import lines_of
 
 MOST_IMPORTS, MOST_FIELDS = 8, 8
@@ -34,10 +34,21 @@ def imports_used(text: str, first_line: int, excerpt: str) -> tuple[str, ...]:
 
 
 def fields_used(path: str, text: str, first_line: int, excerpt: str) -> tuple[str, ...]:
-    """The lines around an excerpt, within its class, that first set the fields it reads or writes."""
+    """The lines around an excerpt that declare or first set the fields it reads or writes: those of its own class,
+    and those of the structures in the file that it names."""
     own = lines_of(text)
     last_line = first_line + len(lines_of(excerpt)) - 1
-    around = enclosing(outline(path, text), first_line)
+    spans = outline(path, text)
+    around = enclosing(spans, first_line)
+    words = frozenset(_WORD.findall(excerpt))
+    types = words.union(*(span.name.split(".") for span in around))
+    holding = [span for span in spans if span.name.rpartition(".")[2] in types]
+    declared = [
+        own[one.first_line - 1].strip()[:_LONGEST_LINE]
+        for one in fields(path, text)
+        if one.name.lstrip("#") in words and not first_line <= one.first_line <= last_line
+        if any(span.first_line <= one.first_line <= span.last_line for span in holding)
+    ]
     wider = [span for span in around if span.first_line < first_line and last_line <= span.last_line]
     wanted = dict.fromkeys(name or other for name, other in _OWN.findall(excerpt))
     found: dict[str, str] = {}
@@ -45,7 +56,7 @@ def fields_used(path: str, text: str, first_line: int, excerpt: str) -> tuple[st
         for number, line in enumerate(own[span.first_line - 1 : span.last_line], span.first_line):
             if not first_line <= number <= last_line and (name := _set_in(line)) in wanted:
                 found.setdefault(name, line.strip()[:_LONGEST_LINE])
-    return tuple(found.values())[:MOST_FIELDS]
+    return tuple(dict.fromkeys([*declared, *found.values()]))[:MOST_FIELDS]
 
 
 def _imports(own: Sequence[str]) -> Iterator[tuple[int, str]]:
@@ -70,6 +81,8 @@ def _bound(statement: str) -> tuple[str, list[str]]:
     match = re.match(r"(from [\w.]+ import )\(?(.*?)\)?$", statement)
     if match:
         return match[1], [name.strip() for name in match[2].split(",") if name.strip()]
+    if re.match(r"import \( *(?:[\w.]+ )?\"", statement):  # a group of Go's
+        return "import ", re.findall(r"(?:[\w.]+ )?\"[^\"]+\"", statement)
     return "", [statement]
 
 

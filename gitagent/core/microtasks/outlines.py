@@ -30,14 +30,16 @@ _CLOSER = re.compile(r"\s*(?:[)}\]]|end\b|\*/|<)")
 Parser = Callable[[str, str], tuple[Span, ...] | None]
 """A path and its text to the named stretches in it, None for a language it does not know."""
 
-_parsers: list[Parser] = []
+_parsers: list[tuple[Parser, Parser]] = []
 
 
-def read_with(parser: Parser) -> None:
-    """From now on other languages than Python are read by this; said once, by whoever builds the adapters."""
-    if parser not in _parsers:
-        _parsers[:] = [parser]
+def read_with(parser: Parser, fields_by: Parser = lambda path, text: ()) -> None:
+    """From now on other languages than Python are read by this, and the fields of their classes; said once, by
+    whoever builds the adapters."""
+    if (parser, fields_by) not in _parsers:
+        _parsers[:] = [(parser, fields_by)]
         outline.cache_clear()
+        fields.cache_clear()
 
 
 @lru_cache(maxsize=32)
@@ -50,9 +52,15 @@ def outline(path: str, text: str) -> tuple[Span, ...]:
         tree = _parsed(text)
         if tree is not None:
             return tuple(_python_spans(path, tree))
-    elif _parsers and (spans := _parsers[0](path, text)):
+    elif _parsers and (spans := _parsers[0][0](path, text)):
         return spans
     return tuple(_indented_spans(path, lines_of(text)))
+
+
+@lru_cache(maxsize=8)
+def fields(path: str, text: str) -> tuple[Span, ...]:
+    """The fields that classes and structures declare, by their own names; () where no parser tells."""
+    return (_parsers[0][1](path, text) if _parsers else None) or ()
 
 
 def enclosing(spans: Iterable[Span], line: int) -> tuple[Span, ...]:
@@ -240,7 +248,9 @@ def header(own: Sequence[str], span: Span) -> str:
         if not out and line.lstrip().startswith("@"):
             continue
         out.append(line.rstrip())
-        if re.search(r"[:{;]\s*(?:#.*|//.*)?$", line):
+        if re.search(r"[:{;]\s*(?:#.*|//.*)?$", line) or re.match(
+            r"\s*(?:module|class|def)\b[^(]*(?:\(.*\).*)?$", line
+        ):
             break
         if len(out) == 6:
             return "\n".join([*out, "..."])
