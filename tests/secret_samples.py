@@ -113,3 +113,46 @@ def samples() -> Iterator[tuple[str, str, str]]:
     yield "age", key, key
     key = "sh" + "pat_" + made(32, HEX)
     yield "shopify", f"X-Shopify-Access: {key}", key
+
+
+FORMS = (
+    '"{{\\"password\\": \\"{}\\"}}"', '"password":\n  "{}"', "password: |\n  {}\n", "secret: >-\n  {}\n",
+    "- name: DB_PASSWORD\n  value: {}", '{{"name": "API_KEY", "value": "{}"}}',
+    '<add key="password" value="{}"/>', "<password>{}</password>", "<apiKey>{}</apiKey>", 'api_key = """{}"""',
+    'api_key = """\n{}"""', "API_KEY=`{}`", "API_KEY={} # prod", "DB_PASS={}", "ENV DB_PASSWORD {}",
+    "tool --password {}", "tool --token={}", "sshpass -p '{}' ssh x", "curl -u bob:{} https://x.example",
+    'curl -H "X-Api-Key: {}"', "https://x.example/a?api_key={}&b=1", "password={}\r\n",
+    "jdbc:mysql://h/db?user=a&password={}", "Server=x;User Id=a;Password={};",
+    "machine x login bob password {}", "//registry.example.org/:_authToken={}", "db.password={}",
+    'password: str = "{}"', 'API_KEY = (\n    "{}"\n)', 'API_KEY = \\\n    "{}"', "SECRET_KEY = f'{}'",
+    '("password", "{}")', 'os.getenv("API_KEY", "{}")', "const apiKey = `{}`;",
+    "const k = process.env.API_KEY || '{}';", 'private readonly apiKey: string = "{}";',
+    'const API_KEY: &str = "{}";', 'password := "{}"', 'ds.setPassword("{}");', '#define API_KEY "{}"',
+    'char password[] = "{}";', 'std::string token{{"{}"}};', ":password => '{}'", "password = %q({})",
+    "define('DB_PASSWORD', '{}');", "CREATE USER bob IDENTIFIED BY '{}'", "WITH PASSWORD '{}'",
+    "password=&quot;{}&quot;", "password: \u201c{}\u201d", "the password is `{}`", "the api key is {}",
+    "API key: {}", "+password: {}", "passwort = '{}'", "api_key = 'test{}'", "password = 'aB3(x){}k'",
+    "password = '/k3+{}'",
+)  # fmt: skip
+"""How a value stands behind, or below, a name that tells what it is."""
+
+PIECES = ("{}\n{}", "{}\\\n{}", '"{}"\n    "{}"', "'{}' + '{}'", "'{}'\n    + '{}'", "> {}\n  {}")
+"""How a token is cut in two."""
+
+AROUND = (
+    "\\n{}\\n",
+    "\x1b[31m{}\x1b[0m",
+    "?x=1%26t%3D{}",
+    "TOKEN_{}",
+    "see {}.",
+    "`{}`",
+    "<b>{}</b>",
+    "/tmp/{}/x",
+)
+"""What may stand right before and after a token."""
+
+
+def putty() -> tuple[str, str]:
+    """A private key as PuTTY keeps it, and one line of it."""
+    line = made(64, LETTERS + "+/", seed="putty")
+    return f"PuTTY-User-Key-File-2: ssh-rsa\nPrivate-Lines: 2\n{line}\n{made(40)}\nPrivate-MAC: 17\n", line

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitagent.core.secrets import added, holds_credentials, redact, redacted, redacted_in
-from tests.secret_samples import samples
+from tests.secret_samples import AROUND, FORMS, PIECES, made, putty, samples
 
 SAMPLES = list(samples())
 
@@ -36,6 +36,41 @@ def test_a_secret_known_by_its_name_is_hidden_wherever_else_it_stands() -> None:
     secret = next(secret for kind, _, secret in SAMPLES if kind == "named value")
     text = f'password = "{secret}"\nexpected {secret} to be shorter\n'
     assert redacted(text) == 'password = "[redacted]"\nexpected [redacted] to be shorter\n'
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_value_is_hidden_in_whatever_way_it_is_written_behind_its_name(form: str) -> None:
+    for seed in ("one", "two", "three"):
+        secret = made(20, seed=seed)
+        text = form.format(secret)
+        clean = redact(text)
+        assert secret not in clean.text and secret not in redacted(text)
+        assert clean.restored(clean.text) == text and redact(clean.text).text == clean.text
+        assert added("", text)
+
+
+@pytest.mark.parametrize("form", AROUND)
+def test_a_token_is_seen_whatever_stands_before_it(form: str) -> None:
+    for kind, _, secret in SAMPLES:
+        if kind in ("github", "gitlab", "stripe", "slack", "google"):
+            assert secret not in redacted(form.format(secret))
+
+
+@pytest.mark.parametrize("form", PIECES)
+def test_a_token_that_goes_on_in_the_next_line_is_hidden_with_all_its_pieces(form: str) -> None:
+    for secret in ("ghp" + "_" + made(36, seed="cut"), "sk-" + "proj-" + made(48, seed="cut")):
+        first, second = secret[:18], secret[18:]
+        text = f"before\n{form.format(first, second)}\nafter the token\n"
+        clean = redact(text)
+        assert first not in clean.text and second not in clean.text
+        assert clean.text.startswith("before\n") and clean.text.endswith("\nafter the token\n")
+        assert clean.restored(clean.text) == text
+
+
+def test_a_key_of_putty_is_hidden_and_keeps_its_lines() -> None:
+    text, line = putty()
+    assert line not in redacted(text) and redacted(text).count("\n") == text.count("\n")
+    assert redacted(text).endswith("Private-MAC: 17\n")
 
 
 def test_every_text_in_data_is_redacted() -> None:
@@ -65,6 +100,13 @@ def test_every_text_in_data_is_redacted() -> None:
         "token_type = base64_urlsafe_token2",
         'KEY_BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----"\nKEY_END = b"-----END OPENSSH PRIVATE KEY-----"',
         "version = 1.2.3",
+        'private_key: "ed25519.Ed25519PrivateKey"',
+        'auth("X509WorkloadIdentity")',
+        "password_manager('localhost', 'proxy.example.com:3128')",
+        'key = load_private_key("X509_info_st")',
+        "the token is base64_encoded2",
+        "tokens, token_2 = scanner.next_token(17), get_token2()",
+        "a risk-free desk-top task-runner that took 1234567890 tries",
     ],
 )
 def test_what_is_no_secret_stays(line: str) -> None:

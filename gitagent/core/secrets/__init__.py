@@ -18,6 +18,8 @@ __all__ = ["Redacted", "added", "holds_credentials", "redact", "redacted", "reda
 _NO_TEXT = re.compile("[\ud800-\udfff]+")
 # A value found in one place is hidden wherever else it stands, unless it is so short that it may be a word.
 LONG_ENOUGH = 8
+_MOST_PIECES = 12
+_PIECE = re.compile(r"[\w+/=-]+(?:\.[\w+/=-]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +99,12 @@ def _hidden(text: str, hide: Callable[[str], str]) -> str:
         inside = re.sub(r"[^\s\"'\\,+()][^\n]*[^\s\"'\\,+()]", key_line, match[2])
         return match[1] + inside + match[3]
 
-    clean = rules.KEY_BLOCK.sub(key_block, text) if "PRIVATE KEY" in text else text
+    clean = text
+    for block in rules.KEY_BLOCKS if "PRIVATE KEY" in text or "Private-Lines" in text else ():
+        clean = block.sub(key_block, clean)
     clean = _replaced(clean, rules.named(clean), put)
     clean = _replaced(clean, _tokens(clean), put)
+    clean = _replaced(clean, _in_pieces(clean), put)
     for secret, instead in sorted(found.items(), key=lambda item: -len(item[0])):
         if len(secret) >= LONG_ENOUGH and secret in clean:
             clean = clean.replace(secret, instead)
@@ -117,6 +122,22 @@ def _tokens(text: str) -> Iterator[tuple[int, int]]:
             while at >= 0:
                 yield start + at, start + at + len(value)
                 at = line.find(value, at + len(value))
+
+
+def _in_pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Where the pieces of tokens stand that go on in the next line, or in the next literal; whole ones are gone."""
+    for start, end in rules.beginnings(text):
+        pieces = [(start, end)]
+        while (joint := rules.JOINT.match(text, end)) and len(pieces) < _MOST_PIECES:
+            piece = _PIECE.match(text, joint.end())
+            if piece is None:
+                break
+            pieces.append(piece.span())
+            end = piece.end()
+            whole = "".join(text[first:last] for first, last in pieces)
+            if rules.TOKEN.fullmatch(whole):
+                yield from pieces
+                break
 
 
 def _replaced(text: str, spans: Iterable[tuple[int, int]], put: Callable[[str], str]) -> str:
