@@ -3,6 +3,7 @@
 import random
 import sys
 import sysconfig
+import time
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,16 @@ def test_a_long_line_without_an_end_is_read_whole() -> None:
     secret = next(secret for kind, _, secret in SAMPLES if kind == "stripe")
     text = "x = [" + "'abc', " * 9000 + f"'{secret}', " + "'abc', " * 9000 + "]"
     assert secret not in redacted(text)
+
+
+@pytest.mark.parametrize(
+    "again", ["sk-", "sk-\n", "password=", "token(", "ghp_abc\n", "password value ", "token_"]
+)
+def test_what_only_begins_like_a_secret_again_and_again_takes_no_time_without_end(again: str) -> None:
+    text = again * (100_000 // len(again))
+    began = time.process_time()
+    assert redacted(text) == text
+    assert time.process_time() - began < 20  # the square of it takes minutes
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ TOKEN = re.compile(
     | github_pat_[A-Za-z0-9_]{22,255}
     | gl(?:pat|dt|ft|rt|soat|cbt|imt|ptt|agent)-[A-Za-z0-9_-]{20,}   # GitLab
     | sk-(?:proj-|ant-|or-|svcacct-)[A-Za-z0-9_-]{20,}    # OpenAI, Anthropic, OpenRouter
-    | sk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}
+    | sk-(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{20,}
     | (?:sk|rk)_live_[A-Za-z0-9]{16,} | whsec_[A-Za-z0-9]{24,}       # Stripe
     | xox[abeoprs]-[A-Za-z0-9-]{10,} | xapp-[0-9]-[A-Za-z0-9-]{20,}  # Slack
     | AIza[A-Za-z0-9_-]{35} | GOCSPX-[A-Za-z0-9_-]{28}    # Google
