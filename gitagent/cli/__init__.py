@@ -58,17 +58,36 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise _told(error) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         from gitagent.errors import GitagentError
 
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _told(error) from None
         except GitagentError as error:
             click.echo(f"error: {error}" + (f"\nhint: {error.hint}" if error.hint else ""), err=True)
             ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):
             click.echo("interrupted", err=True)
             ctx.exit(130)
+
+
+def _told(error: click.UsageError) -> Exception:
+    """The error as all of ours are told; help that was asked for by saying nothing stays help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    where = error.ctx.command_path if error.ctx else "gitagent"
+    click.echo(f"error: {error.format_message()} Nothing was run.\nhint: {where} --help", err=True)
+    return click.exceptions.Exit(error.exit_code)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

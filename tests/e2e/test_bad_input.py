@@ -297,3 +297,20 @@ def test_a_file_that_is_not_utf_8_is_left_alone_and_named(
     assert untouched(calc.root) == before
     assert done.code == 2 and "! calc.py is not UTF-8 and was left alone" in done.err
     assert "no line of the project is under suspicion" in done.told[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "hint"),
+    [
+        (("--bad",), "No such option '--bad'. Nothing was run.", "gitagent --help"),
+        (("nope",), "No such command 'nope'. Nothing was run.", "gitagent --help"),
+        (("pr", "nope"), "No such command 'nope'. Nothing was run.", "gitagent pr --help"),
+        (("pr", "show"), "Missing argument 'NUMBER'. Nothing was run.", "gitagent pr show --help"),
+        (("fix", "x", "--minutes", "soon"), "Invalid value for '--minutes': 'soon' is not a valid float range. "
+         "Nothing was run.", "gitagent fix --help"),
+    ],
+)  # fmt: skip
+def test_words_that_are_no_command_are_told_like_any_other_error(
+    making: Making, refused: Callable[..., tuple[str, str]], arguments: tuple[str, ...], error: str, hint: str
+) -> None:
+    assert refused(making(CALC), 2, *arguments) == (error, hint)
