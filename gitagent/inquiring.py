@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from gitagent.core import microtasks
+from gitagent.core.secrets import redacted
 from gitagent.errors import ModelError
 from gitagent.events import ModelReplied, PromptBuilt, ReplyRefused
 from gitagent.ports import Listener, Model
@@ -89,7 +90,8 @@ def inquire(
                 raise ModelError(f"{answer_tokens} tokens were used up without a word of answer; think less")
             if reply.finish == "length":
                 raise ModelError(f"the answer was cut off at {answer_tokens} tokens; answer shorter")
-            return read(reply.text), tuple(spent)
+            # Nothing of it is put back into a file, so a credential in it is of no use to anyone.
+            return read(redacted(reply.text)), tuple(spent)
         except ModelError as problem:
             refused = re.sub(r" Nothing was \w+\.?$", "", str(problem)).rstrip(".")  # that is said at the end
             listener(ReplyRefused(task=asked.task, worker=asked.worker, reason=refused))

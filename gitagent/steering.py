@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from gitagent.core.secrets import redacted
 from gitagent.events import Steered
 from gitagent.ports import Listener, Steps
 from gitagent.records import MicroTask, Note
@@ -38,14 +39,18 @@ class Steering:
 
     def too_late(self) -> tuple[str, ...]:
         """What came after the last boundary."""
-        return tuple(text[:LONGEST] for text in self._incoming())
+        return tuple(self._new())
 
     def _come(self) -> list[str]:
         self._boundary += 1
         known = self._steps.known("steer", self._boundary) if self._steps else None
         if isinstance(known, list):
             return [str(text) for text in known]
-        come = [text[:LONGEST] for text in self._incoming()]
+        come = self._new()
         if come and self._steps:
             self._steps.keep("steer", self._boundary, answer=come)
         return come
+
+    def _new(self) -> list[str]:
+        """What came by now; without credentials, so that it can be written down and heard again."""
+        return [redacted(text)[:LONGEST] for text in self._incoming()]

@@ -59,9 +59,9 @@ class World:
         self.sandbox = FakeSandbox(lambda texts: "a + b" in texts["calc.py"])
         self.options = pipeline.Options(run="r1", base_branch="main", test_command="check")
 
-    def pursue(self, text: str = "add in calc.py is wrong", **options: object) -> Report:
+    def ports(self) -> Ports:
         repository = GitRepository(str(self.root))
-        ports = Ports(
+        return Ports(
             repository=repository,
             branches=GitBranches(repository),
             runs=GitRuns(repository),
@@ -72,9 +72,11 @@ class World:
             stream=Stream(self.heard.append),
             **self.more,
         )
+
+    def pursue(self, text: str = "add in calc.py is wrong", **options: object) -> Report:
         request = intake.request(text, source="text", base=self.base)
         try:
-            return pipeline.pursue(request, ports, replace(self.options, **options))  # type: ignore[arg-type]
+            return pipeline.pursue(request, self.ports(), replace(self.options, **options))  # type: ignore[arg-type]
         finally:
             assert all(workspace.closed for workspace in self.sandbox.opened)
 

@@ -6,24 +6,49 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from gitagent.adapters.git import GitRepository
+from gitagent.adapters.git_notes import GitNotes
 from gitagent.adapters.git_runs import GitRuns
+from gitagent.adapters.git_verdicts import GitVerdicts
+from gitagent.adapters.index.extracting import extracted
 from gitagent.adapters.local_forge import LocalForge
+from gitagent.adapters.openai_server import OpenAIServer
+from gitagent.adapters.plan_files import text_of
+from gitagent.attesting import attest
+from gitagent.cli import Commands, carrying
+from gitagent.cli.plan import read_plan, table
 from gitagent.cli.view import JsonLines, LiveView
-from gitagent.core import diffs, microtasks
-from gitagent.core.secrets import redacted_in
+from gitagent.core import diffs, instructions, intake, messages, microtasks, plan_files, testing, turns
+from gitagent.core.secrets import redacted, redacted_in
 from gitagent.errors import DiffError, RequestError
-from gitagent.events import as_json
+from gitagent.events import Noted, as_json
 from gitagent.guarding import Gate
 from gitagent.planners import ChatPlanner, LocalizerPlanner
-from gitagent.records import Candidate, Execution
+from gitagent.questions import Interviewer
+from gitagent.recording import RecordedWorker, Recorder
+from gitagent.records import (
+    Candidate,
+    Commit,
+    Execution,
+    Findings,
+    Message,
+    Note,
+    Plan,
+    TestResult,
+    TestRun,
+    Verdict,
+)
 from gitagent.remembering import JournaledSteps
+from gitagent.steering import Steering
 from gitagent.tree import Tree
 from gitagent.workers import ModelWorker
 from tests.fakes import FakeModel, FakeSandbox, FakeWorker, FakeWorkspace
-from tests.secret_samples import samples
+from tests.scripted_server import ScriptedServer
+from tests.secret_samples import made, samples
 from tests.test_pipeline import BASE, GOOD, TASK, World
 
 Git = Callable[..., str]
@@ -159,3 +184,126 @@ def test_an_event_with_a_secret_stays_an_event(world: World) -> None:
     world.pursue("add in calc.py is wrong")
     for event in world.heard:
         assert redacted_in(as_json(event, 0.0)).keys() == as_json(event, 0.0).keys()  # type: ignore[attr-defined]
+
+
+KEY = "gh" + "p_" + made(36, seed="door")
+REQUEST = intake.request("add is wrong", source="text", base="a" * 40)
+SAID = f"{'x' * 20} {KEY} {'y' * 900}"
+
+
+def _error_line(said: str, folder: Path) -> str:
+    class Failing(Commands):
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+            return click.Command("fail", callback=_fail)
+
+    def _fail() -> None:
+        raise RequestError(f"got {said}", hint=f"say {said}")
+
+    return CliRunner().invoke(Failing(), ["fail"]).stderr
+
+
+def _plan_file(said: str, folder: Path) -> str:
+    plan = Plan(
+        summary=said, mode="all", tasks=(replace(TASK, instruction=said),), planner="chat", assumptions=(said,)
+    )
+    return text_of(plan, replace(REQUEST, text=f"add\n{said}"), "p.toml")
+
+
+def _saved_plan(said: str, folder: Path) -> str:
+    (folder / "p.toml").write_text(
+        f'version = 1\nrequest = "{said}"\nsummary = "{said}"\n'
+        f'[[task]]\nid = "1"\npath = "a.py"\ninstruction = "{said}"\n'
+    )
+    text = read_plan(str(folder / "p.toml"))
+    assert plan_files.read(text, "p.toml").steps[0].path == "a.py"
+    return text
+
+
+def _planned(said: str, folder: Path) -> str:
+    told = {
+        "summary": said,
+        "assumptions": [said],
+        "tasks": [{"path": "calc.py", "instruction": said, "lines": [1, 2]}],
+    }
+    planner = ChatPlanner(FakeModel([json.dumps(told)]), lambda event: None)
+    plan, _ = planner.plan(REQUEST, Findings(red=(), suspects=(), files=("calc.py",)), {"calc.py": BASE}.get)
+    return repr(plan) + table(plan)
+
+
+def _asked_back(said: str, folder: Path) -> str:
+    told = {"questions": [{"kind": "why", "question": said, "assumed": said}]}
+    return repr(Interviewer(FakeModel([json.dumps(told)]), lambda event: None).all(REQUEST))
+
+
+def _recorded(said: str, folder: Path) -> str:
+    recorder = Recorder()
+    task = replace(TASK, notes=(Note(title="AGENTS.md", text=said),))
+    list(RecordedWorker(FakeWorker("api", GOOD), recorder).candidates(task, BASE, limit=1))
+    return "".join(recorder.files({}).values())
+
+
+def _counted(said: str, folder: Path) -> str:
+    with ScriptedServer(tokenize="llama") as server:
+        OpenAIServer(server.url, "scripted").count((Message(role="user", content=said),))
+    assert any(asked.path == "/tokenize" for asked in server.asked)
+    return repr([asked.body for asked in server.asked])
+
+
+def _echoed(said: str, folder: Path) -> str:
+    with ScriptedServer([f"you sent {KEY}"]) as server:
+        reply = OpenAIServer(server.url, "scripted", api_key=KEY).reply(
+            (Message(role="user", content="a"),), answer_tokens=64
+        )
+    return reply.text
+
+
+def _command(said: str, folder: Path) -> str:
+    return instructions.command("a.md", f"---\ndescription: {said}\n---\nMend.\n").description
+
+
+DOORS: dict[str, Callable[[str, Path], str]] = {
+    "an error line": _error_line,
+    "a plan written down": _plan_file,
+    "a plan of people": _saved_plan,
+    "a model's plan": _planned,
+    "a model's questions": _asked_back,
+    "what workers were asked": _recorded,
+    "what is only counted": _counted,
+    "a server that says back its key": _echoed,
+    "how a run began": lambda said, _: carrying.started(REQUEST, {"a": said}, {"b": (said,)}),
+    "a correction": lambda said, _: repr(Steering(lambda: [said], lambda event: None).corrected(TASK)),
+    "a command's description": _command,
+    "inline code cut short": lambda said, _: messages.code(said, limit=40),
+    "a reason cut short": lambda said, _: turns.short(said, 90),
+    "what others cut short": lambda said, _: redacted(f"{said[:45]}…") + redacted(f"{said[:45]}\n[…]"),
+    "the index": lambda said, _: repr(extracted(".env", said.encode())),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_nothing_of_a_credential_gets_through_this_door(door: str, tmp_path: Path) -> None:
+    assert KEY[8:20] not in DOORS[door](SAID, tmp_path)
+
+
+def test_a_test_command_with_a_credential_is_refused_since_it_would_be_written_down() -> None:
+    with pytest.raises(RequestError, match=r"would be written down\. Nothing was run\.$"):
+        testing.detect(["a.py"], {}.get, configured=f"env TOKEN={KEY} pytest")
+
+
+def test_tests_that_are_called_by_a_credential_are_run_again_and_not_certified(repo: Path, git: Git) -> None:
+    world, repository = World(repo, git), GitRepository(str(repo))
+    verdicts = GitVerdicts(repository)
+    results = (TestResult(id=f"t.py::a[{KEY}]", outcome="passed"),)
+    run = TestRun(
+        tree="1" * 40, sandbox="s", argv=("t",), state="passed", results=results, exit_code=0, seconds=1.0
+    )
+    verdicts.put(run)
+    assert verdicts.get(run.tree, run.sandbox, run.argv) is None
+    world.more = {"notes": GitNotes(repository)}
+    verdict = Verdict(state="passed", reason="", base=run, tip=run)
+    tip = Commit(branch="b", oid=world.base, tree=run.tree)
+    assert attest(world.ports(), verdict, base=world.base, tip=tip) == ""
+    assert GitNotes(repository).read(world.base) is None
+    assert [event.text for event in world.of(Noted)] == [  # type: ignore[attr-defined]
+        "no certificate is written: a test is called by what looks like a credential"
+    ]

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gitagent.adapters.github import MOST_PAGES, GitHubForge
+from gitagent.core.secrets import redacted
 from gitagent.core.triggers import MARK, steering
 from gitagent.errors import ForgeError
 from gitagent.records import PullRequest
@@ -64,7 +65,7 @@ class GitHubBot(GitHubForge):
         Only comments written by this token's own user count; one that a stranger marked like ours is left alone.
         """
         mark = f"{MARK} {key} -->"
-        text = f"{mark}\n{body}"[:MOST_COMMENT]
+        text = redacted(f"{mark}\n{body}")[:MOST_COMMENT]
         what = f"the comment on {number}"
         for each in self._ours(self._comments(number), mark):
             if each.get("body") != text:

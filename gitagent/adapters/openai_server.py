@@ -18,7 +18,7 @@ from gitagent.adapters.openai_answers import Answer, items, whole_characters
 from gitagent.adapters.openai_errors import Endpoint, clean, never_connected, out_of_money, retry_after
 from gitagent.config import user_cache_path
 from gitagent.core.ledger import Price, price_of
-from gitagent.core.microtasks import estimate
+from gitagent.core.microtasks import estimate, redact
 from gitagent.errors import ModelError
 from gitagent.records import Message, Reply, Spending
 
@@ -31,6 +31,7 @@ TEMPLATE_TOKENS, MESSAGE_TOKENS = 16, 8
 # where it has none, fewer tokens than one per so many signs: the densest text measured has 8 in a token.
 LEAST_SHARE, MOST_SIGNS = 0.7, 12
 LONGEST_WAIT_SECONDS = 60.0
+LEAST_KEY = 16
 _GRAMMARS = ("grammar", "structured_outputs")
 _OPTIONAL = ("stream_options", "response_format", "seed", "temperature", "max_tokens", *_GRAMMARS)
 
@@ -167,7 +168,9 @@ class OpenAIServer:
             seconds=seconds,
             stays_here=self.stays_here,
         )
-        return Reply(text=answer.text, spending=spending, finish="length" if answer.finish == "length" else "stop")
+        # Some servers say back what they were sent; shorter keys are words that mean none.
+        text = answer.text.replace(self._key, "[key]") if len(self._key) >= LEAST_KEY else answer.text
+        return Reply(text=text, spending=spending, finish="length" if answer.finish == "length" else "stop")
 
     # The client, and what the endpoint tells about itself
 
@@ -292,7 +295,8 @@ class OpenAIServer:
         import openai
 
         root = re.sub(r"/v\d+$", "", self._base_url)
-        plain = _plain(messages)
+        # What is only counted may be a file's own text; it leaves the machine as a question would.
+        plain = _plain([replace(message, content=redact(message.content).text) for message in messages])
         text = "\n".join(message["content"] for message in plain)
         body = {"model": self.name, "messages": plain, "content": text, "add_special": True}
         try:

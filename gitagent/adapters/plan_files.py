@@ -3,13 +3,14 @@
 import tomlkit
 
 from gitagent.core import plan_files
+from gitagent.core.secrets import redacted
 from gitagent.core.texts import lines_of
 from gitagent.errors import RequestError
 from gitagent.records import MicroTask, Plan, Request
 
 
 def text_of(plan: Plan, request: Request, file: str) -> str:
-    """The plan as a file people may edit. Raises RequestError if a path of it is no text."""
+    """The plan as a file people may edit, credentials taken out. Raises RequestError if a path of it is no text."""
     document = tomlkit.document()
     document.add(tomlkit.comment(f"A plan by gitagent. Edit it, then: gitagent run {file}"))
     document["version"] = plan_files.VERSION
@@ -17,11 +18,11 @@ def text_of(plan: Plan, request: Request, file: str) -> str:
     if request.source == "issue" and request.reference.isdecimal():
         document["issue"] = int(request.reference)
     document["base"] = request.base
-    document["summary"] = plan.summary
+    document["summary"] = redacted(plan.summary)
     document["planner"] = plan.planner
     document["mode"] = plan.mode
     document["mode"].comment("all: every task is needed; any: the first that the tests accept is enough")
-    document["assumptions"] = tomlkit.item(list(plan.assumptions)).multiline(bool(plan.assumptions))
+    document["assumptions"] = tomlkit.item(list(map(redacted, plan.assumptions))).multiline(bool(plan.assumptions))
     tasks = tomlkit.aot()
     for task in plan.tasks:
         tasks.append(_task(task))
@@ -60,4 +61,5 @@ def _task(task: MicroTask) -> tomlkit.items.Table:
 
 
 def _text(text: str) -> tomlkit.items.String:
+    text = redacted(text)
     return tomlkit.string(text, multiline="\n" in text or len(text) > 80)

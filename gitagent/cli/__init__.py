@@ -74,7 +74,7 @@ class Commands(click.Group):
         except click.UsageError as error:
             raise _told(error) from None
         except GitagentError as error:
-            click.echo(f"error: {error}" + (f"\nhint: {error.hint}" if error.hint else ""), err=True)
+            _say(str(error), error.hint)
             ctx.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             click.echo("interrupted", err=True)
@@ -86,8 +86,15 @@ def _told(error: click.UsageError) -> Exception:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error
     where = error.ctx.command_path if error.ctx else "gitagent"
-    click.echo(f"error: {error.format_message()} Nothing was run.\nhint: {where} --help", err=True)
+    _say(f"{error.format_message()} Nothing was run.", f"{where} --help")
     return click.exceptions.Exit(error.exit_code)
+
+
+def _say(error: str, hint: str) -> None:
+    """Both lines; an error may quote a file, a model or what was typed, so credentials stop here."""
+    from gitagent.core.secrets import redacted
+
+    click.echo(redacted(f"error: {error}" + (f"\nhint: {hint}" if hint else "")), err=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gitagent.core.secrets import redacted
 from gitagent.errors import RepositoryError, RequestError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def apply_command(
                         "kind": refused.kind,
                         "path": _printable(refused.path),
                         "line": refused.line,
-                        "reason": _printable(str(refused)),
+                        "reason": redacted(_printable(str(refused))),
                     }
                 )
             )

@@ -13,6 +13,7 @@ import click
 
 from gitagent.core import intake
 from gitagent.core.plan_files import SavedPlan
+from gitagent.core.secrets import redacted_in
 from gitagent.errors import RequestError
 from gitagent.progress import Options
 from gitagent.records import Plan, Report, Request
@@ -49,9 +50,9 @@ def options_for(config: "Config", *, candidates: int | None, **more: Any) -> Opt
 
 
 def started(request: Request, flags: Mapping[str, object], more: Mapping[str, object]) -> str:
-    """The text of `run.json`: all it takes to begin the run again. No secret is in it, only what was said."""
+    """The text of `run.json`: all it takes to begin the run again, credentials taken out."""
     plain = {"format": FORMAT, "request": asdict(request), "flags": dict(flags), "options": dict(more)}
-    return json.dumps(plain, indent=1) + "\n"
+    return json.dumps(redacted_in(plain), indent=1) + "\n"
 
 
 def start_of(run: str, files: Mapping[str, str]) -> tuple[Request, dict[str, Any], dict[str, Any]]:

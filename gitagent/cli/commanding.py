@@ -11,6 +11,7 @@ import click
 from gitagent.cli.printing import harmless
 from gitagent.core import instructions
 from gitagent.core.instructions import Command
+from gitagent.core.secrets import redacted
 from gitagent.errors import RequestError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run(ctx: click.Context, name: str, rest: Sequence[str]) -> None:
     if name in wrong:
         raise wrong[name]
     for problem in wrong.values():
-        click.echo(f"! left out: {harmless(str(problem)).removesuffix(' Nothing was run.')}", err=True)
+        click.echo(f"! left out: {harmless(redacted(str(problem))).removesuffix(' Nothing was run.')}", err=True)
     if not name:
         for one in known.values():
             click.echo(f"/{one.name:<12} {one.description}".rstrip())

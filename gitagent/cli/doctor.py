@@ -4,7 +4,7 @@ import importlib.util
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -40,7 +40,10 @@ def doctor_command(ctx: click.Context, repo: str, probe: bool, as_json: bool) ->
 
     Exit code 1 if `gitagent fix` would not work here.
     """
-    checks = list(examine(repo, probe=probe))
+    from gitagent.core.secrets import redacted
+
+    # An endpoint's address may hold a password.
+    checks = [replace(check, says=redacted(check.says)) for check in examine(repo, probe=probe)]
     if as_json:
         import json
 

@@ -169,12 +169,13 @@ def run_command(ctx: click.Context, arguments: tuple[str, ...]) -> None:
 
 
 def read_plan(file: str) -> str:
-    """A plan file's text, at most what may be one. Raises RequestError if it cannot be read."""
+    """A plan file's text, at most what may be one, credentials taken out. Raises RequestError if it cannot be read."""
     from gitagent.core.plan_files import LONGEST
+    from gitagent.core.secrets import redacted
 
     try:
         with open(file, encoding="utf-8-sig") as opened:  # some editors begin with a mark of the byte order
-            return opened.read(LONGEST + 1)
+            return redacted(opened.read(LONGEST + 1))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
         raise RequestError(

@@ -20,10 +20,11 @@ def config_command(repo: str, as_json: bool) -> None:
     from gitagent.adapters.git import GitRepository
     from gitagent.cli.building import config_for
     from gitagent.config import settings
+    from gitagent.core.secrets import redacted_in
 
     config = config_for(GitRepository(repo), {})
     rows = [
-        (name, config.value(name), config.origins.get(name, "default"), setting)
+        (name, redacted_in(config.value(name)), config.origins.get(name, "default"), setting)
         for name, setting in settings().items()
     ]
     if as_json:

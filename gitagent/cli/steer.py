@@ -25,9 +25,10 @@ def steer_command(run: str, text: tuple[str, ...], repo: str) -> None:
     from gitagent.adapters.git_running import Running
     from gitagent.adapters.git_runs import GitRuns
     from gitagent.core.intake import clean
+    from gitagent.core.secrets import redacted
     from gitagent.steering import LONGEST
 
-    said = " ".join(clean(" ".join(text)).split())
+    said = " ".join(redacted(clean(" ".join(text))).split())
     if not said or len(said) > LONGEST:
         raise RequestError(
             f"the correction has {len(said)} characters, expected 1 to {LONGEST}. Nothing was changed.",

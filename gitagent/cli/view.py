@@ -204,7 +204,7 @@ class LiveView:
         if self._status is not None:
             from rich.markup import escape
 
-            self._status.update(escape(harmless(text)[:160]))
+            self._status.update(escape(redacted(harmless(text))[:160]))
 
     def _print(self, mark: str, text: str) -> None:
         text = redacted(harmless(text))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gitagent.core.secrets import redacted
 from gitagent.core.texts import lines_of
 from gitagent.errors import RequestError
 from gitagent.records import Note
@@ -116,7 +117,7 @@ def command(path: str, text: str) -> Command:
         )
     return Command(
         name=name,
-        description=" ".join(str(fields.get("description") or "").split())[:200],
+        description=" ".join(redacted(str(fields.get("description") or "")).split())[:200],
         complexity=float(complexity),
         text=body,
         asks=kind == "question",

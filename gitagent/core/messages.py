@@ -16,7 +16,7 @@ SHOWN_TESTS = 40
 
 def code(text: str, *, limit: int = 200) -> str:
     """Inline code of one line, whatever the text holds."""
-    line = " ".join(text.split())
+    line = " ".join(redacted(text).split())  # before it is cut: half a credential is not seen
     line = line if len(line) <= limit else line[: limit - 1] + "…"
     line = line.replace("|", "\\|")
     ticks = "`" * (max((len(run) for run in re.findall(r"`+", line)), default=0) + 1)
@@ -30,7 +30,7 @@ def subject(candidate: Candidate) -> str:
     area = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     if area in ("__init__", "index", "mod", "main", "lib") and "/" in path:
         area = path.rsplit("/", 2)[-2]
-    what = " ".join(_what(candidate, 70 - len(area)).split())
+    what = " ".join(redacted(_what(candidate, 70 - len(area))).split())
     line = re.sub(r"[\x00-\x1f\x7f]", " ", f"{area}: {what}")
     return line if len(line) <= 72 else line[:71].rstrip() + "…"
 

@@ -7,6 +7,7 @@ import shlex
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Sequence
 
+from gitagent.core.secrets import redacted
 from gitagent.errors import RequestError
 from gitagent.records import Runner, TestCommand
 
@@ -170,6 +171,11 @@ def _dotted(test: str) -> str:
 
 
 def _configured(line: str, paths: Collection[str], read: Read) -> TestCommand:
+    if redacted(line) != line:  # it is in every verdict, and in the certificate that others run again
+        raise RequestError(
+            "the test command holds what looks like a credential, and would be written down. Nothing was run.",
+            hint="let the command be a script of the project's own that finds the credential itself",
+        )
     try:
         words = shlex.split(line)
     except ValueError as error:

@@ -5,6 +5,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from gitagent.core.secrets import redacted
 from gitagent.records import Findings, MicroTask, Verdict
 
 # More of a reason is not kept; how much of it a worker is told is a matter of tokens.
@@ -69,4 +70,6 @@ def is_pointed(findings: Findings) -> bool:
 
 
 def short(text: str, most: int = TOLD_CHARACTERS) -> str:
+    """The text's beginning and end, without credentials: half of one is not seen by those who look for them."""
+    text = redacted(text)
     return text if len(text) <= most else f"{text[: most // 3]}\n[…]\n{text[-(most * 2 // 3) :]}"

@@ -5,6 +5,7 @@ from typing import Any
 
 from gitagent.adapters import treesitter
 from gitagent.core.retrieval.facts import Facts, facts
+from gitagent.core.secrets import holds_credentials
 
 BINARY_BYTES = 8_000
 MOST_BYTES = 1_000_000
@@ -115,8 +116,11 @@ _QUERIES = {
 
 
 def extracted(path: str, source: bytes) -> Facts | None:
-    """The facts of a file; None for a binary one. Languages without a grammar are words alone."""
-    if b"\0" in source[:BINARY_BYTES]:
+    """The facts of a file; None for a binary one, or one that credentials are kept in.
+
+    Languages without a grammar are words alone.
+    """
+    if b"\0" in source[:BINARY_BYTES] or holds_credentials(path):
         return None
     text = source[:MOST_BYTES].decode("utf-8", "replace")
     language = treesitter.language_of(path)

@@ -63,11 +63,11 @@ def redacted(text: str) -> str:
 
 
 def redacted_in(value: object) -> object:
-    """What `json.dumps` takes, with every text in it redacted."""
+    """What `json.dumps` takes, tuples too, with every text in it redacted."""
     if isinstance(value, str):
         return redacted(value)
-    if isinstance(value, list):
-        return [redacted_in(item) for item in value]
+    if isinstance(value, (list, tuple)):
+        return type(value)(redacted_in(item) for item in value)
     if isinstance(value, dict):
         return {key: redacted_in(item) for key, item in value.items()}
     return value
@@ -105,6 +105,7 @@ def _hidden(text: str, hide: Callable[[str], str]) -> str:
     clean = _replaced(clean, rules.named(clean), put)
     clean = _replaced(clean, _tokens(clean), put)
     clean = _replaced(clean, _in_pieces(clean), put)
+    clean = _replaced(clean, rules.cut_off(clean), put)
     for secret, instead in sorted(found.items(), key=lambda item: -len(item[0])):
         if len(secret) >= LONG_ENOUGH and secret in clean:
             clean = clean.replace(secret, instead)

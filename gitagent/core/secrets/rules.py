@@ -45,6 +45,7 @@ _TOKEN_BEGINS = re.compile(_BEGINS + rf"(?:{'|'.join(map(re.escape, _PREFIXES))}
 JOINT = re.compile(
     r"(?<=[\w.+/=-])(?:\\?\r?\n[ \t]*|[\"'][ \t]*[+.]?[ \t]*(?:\\?\r?\n[ \t]*)?[+.]?[ \t]*[\"'])(?=[\w.+/=-])"
 )
+_CUT = re.compile(r"\n?\[?(?:…|\.\.\.)")
 # Where the path itself is what lets one in.
 _HOOK = re.compile(
     r"(?:hooks\.slack\.com/services|discord(?:app)?\.com/api/webhooks/[0-9]{5,30})/([A-Za-z0-9_/-]{20,200})"
@@ -72,7 +73,7 @@ _QUOTED = re.compile(
 _PLAIN = r"[A-Za-z0-9+/=_.~!@^&*%#-]{8,200}"
 _BARE = re.compile(
     rf"(?i)(?:^|[\s;#>\"'`,{{(/:])[+-]?[\w.-]{{0,60}}{_NAME}[\w.-]{{0,40}}[ \t]*[:=][ \t]*(?:[|>][+-]?[ \t]*\r?\n\s+)?"
-    rf"({_PLAIN}?)(?=[\s;,\"'`)}}\\]|$)"
+    rf"({_PLAIN}?)(?=[\s;,\"'`)}}\\…]|$)"
 )
 # Without a sign between name and value: arguments, fields of an address, elements, pairs, prose.
 _APART = re.compile(
@@ -105,6 +106,14 @@ def beginnings(text: str) -> Iterator[tuple[int, int]]:
     if any(prefix in text for prefix in _PREFIXES):
         for match in _TOKEN_BEGINS.finditer(text):
             yield match.span()
+
+
+def cut_off(text: str) -> Iterator[tuple[int, int]]:
+    """Where tokens stand that somebody cut short and said so ("…"): start and end of each."""
+    for start, end in beginnings(text):
+        word = text[start:end].rstrip(".")
+        if _CUT.match(text, start + len(word)) and is_random(word):
+            yield start, start + len(word)
 
 
 _TOLD_BY = ("pass", "pwd", "secret", "key", "token", "credential", "auth", "pw", "identified", "curl")
