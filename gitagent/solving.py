@@ -78,6 +78,7 @@ class Solver:
         localizer, chats = self._ports.planners[0], self._ports.planners[1:]
         stopped: GitagentError | None = None
         plan: Plan | None = None
+        others: Plan | None = None
         if self._options.planned:
             plan, chats = self._planned(chats[0], findings), ()
             if plan.mode == "all" or not findings.red:
@@ -103,8 +104,13 @@ class Solver:
             begin = self._chooser.alternatives(names, alternatives, plan) if asked else ()
             asked = [worker for worker in asked if worker.name in begin]
             for place, worker in enumerate(asked):
+                is_last, places = worker is models[-1], plan
+                if worker.name == "api" and chats:
+                    # A plan costs what a question or two do: it is asked for before every other place is tried.
+                    is_last, places = False, replace(plan, tasks=alternatives[:1])
+                    others = replace(plan, tasks=alternatives[1:])
                 try:
-                    if self._any(plan, self._search.model(worker, plan, is_last=worker is models[-1])):
+                    if self._any(places, self._search.model(worker, places, is_last=is_last)):
                         return None
                 except ModelError as error:
                     stopped = error
@@ -125,6 +131,10 @@ class Solver:
             except ModelError as error:
                 stopped = error
                 self._progress.leave_out(f"{planner.name}: {error}")
+                if others is None or self._progress.changes or isinstance(error, ModelDownError):
+                    continue
+                if self._any(others, self._search.model(models[-1], others)):
+                    return None
         return stopped
 
     def _whole(self, plan: Plan, models: list[Worker]) -> ModelError | None:

@@ -123,3 +123,52 @@ def test_a_model_that_knows_the_one_line_mends_what_no_template_could(calc: Proj
     assert ledger["dollars"] > 0 and ledger["prompt_tokens"] > 0
     assert len(server.chats) <= 3
     assert calc.trailers(calc.branches()[0])["Gitagent-Tokens"] != "0 prompt, 0 answer"
+
+
+TWO_PLACES = {
+    "calc.py": "from more import base\n\n\ndef add(a, b):\n    return base(a) - b\n\n\n"
+    "def double(a):\n    return a * 2\n",
+    "more.py": "def base(a):\n    return a\n",
+    "test_calc.py": "from calc import add, double\n\n\ndef test_add():\n    assert add(2, 3) == 5\n\n\n"
+    "def test_double():\n    assert double(4) == 8\n",
+}
+
+
+class Doubtful:
+    """Is wrong about every place until it has planned; plans, or has no plan and is right about the second place."""
+
+    def __init__(self, plan: str) -> None:
+        self.plan, self.asked = plan, list[str]()
+
+    def __call__(self, asked: Asked) -> str:
+        prompt = asked.prompt
+        if "You plan a change" in prompt:
+            self.asked.append("plan")
+            return self.plan
+        if "more.py, from" in prompt:
+            self.asked.append("more.py")
+            return "@@ -2 +2 @@\n-    return a\n+    return a + 6\n"
+        right = "return the sum" in prompt
+        self.asked.append("calc.py")
+        wrong = f"base(a) * {len(self.asked)}"
+        return f"@@ -5 +5 @@\n-    return base(a) - b\n+    return {'base(a) + b' if right else wrong}\n"
+
+
+def test_a_plan_is_paid_for_before_every_other_place_is_tried(making: Callable[..., Project]) -> None:
+    project = making(TWO_PLACES)
+    task = {"id": "1", "path": "calc.py", "symbol": "add", "instruction": "return the sum"}
+    model = Doubtful(json.dumps({"summary": "add", "tasks": [task]}))
+    with ScriptedServer(model) as server:
+        done = project.gitagent("fix", "--test", "test_add", "--api", "--json", env=endpoint(server))
+    assert done.code == 0, done.err
+    # Two rounds of three answers about the likeliest place, then the plan and its one task.
+    assert model.asked == ["calc.py"] * 6 + ["plan", "calc.py"]
+
+
+def test_without_a_usable_plan_the_other_places_are_asked_about(making: Callable[..., Project]) -> None:
+    project = making(TWO_PLACES)
+    model = Doubtful("I would rather not.")
+    with ScriptedServer(model) as server:
+        done = project.gitagent("fix", "--test", "test_add", "--api", "--json", env=endpoint(server))
+    assert done.code == 0, done.err
+    assert model.asked == ["calc.py"] * 6 + ["plan"] * 3 + ["more.py"]
