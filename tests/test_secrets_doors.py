@@ -270,7 +270,7 @@ DOORS: dict[str, Callable[[str, Path], str]] = {
     "what workers were asked": _recorded,
     "what is only counted": _counted,
     "a server that says back its key": _echoed,
-    "how a run began": lambda said, _: carrying.started(REQUEST, {"a": said}, {"b": (said,)}),
+    "how a run began": lambda said, _: carrying.started(replace(REQUEST, tests=(said,)), {"a": said}, {}),
     "a correction": lambda said, _: repr(Steering(lambda: [said], lambda event: None).corrected(TASK)),
     "a command's description": _command,
     "inline code cut short": lambda said, _: messages.code(said, limit=40),

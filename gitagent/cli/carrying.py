@@ -50,9 +50,11 @@ def options_for(config: "Config", *, candidates: int | None, **more: Any) -> Opt
 
 
 def started(request: Request, flags: Mapping[str, object], more: Mapping[str, object]) -> str:
-    """The text of `run.json`: all it takes to begin the run again, credentials taken out."""
-    plain = {"format": FORMAT, "request": asdict(request), "flags": dict(flags), "options": dict(more)}
-    return json.dumps(redacted_in(plain), indent=1) + "\n"
+    """The text of `run.json`: all it takes to begin the run again, credentials taken out of what was said."""
+    said = redacted_in({"request": asdict(request), "flags": dict(flags)})
+    assert isinstance(said, dict)
+    plain = {"format": FORMAT, **said, "options": dict(more)}
+    return json.dumps(plain, indent=1) + "\n"
 
 
 def start_of(run: str, files: Mapping[str, str]) -> tuple[Request, dict[str, Any], dict[str, Any]]:

@@ -70,6 +70,7 @@ def is_pointed(findings: Findings) -> bool:
 
 
 def short(text: str, most: int = TOLD_CHARACTERS) -> str:
-    """The text's beginning and end, without credentials: half of one is not seen by those who look for them."""
-    text = redacted(text)
+    """The text, or its beginning and end; credentials are taken out before a cut, since half of one is not seen."""
+    if len(text) > most:
+        text = redacted(text)
     return text if len(text) <= most else f"{text[: most // 3]}\n[…]\n{text[-(most * 2 // 3) :]}"

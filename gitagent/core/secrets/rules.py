@@ -14,7 +14,7 @@ KEY_BLOCKS = (
     re.compile(r"(\bPrivate-Lines: *[0-9]+\r?\n)(.*?)(Private-MAC:|\Z)", re.DOTALL),  # PuTTY
 )
 # Where a token may begin: at no word's inside, but behind an escape (`\\n`), a colour of a terminal, or `%3D`.
-_BEGINS = r"(?:(?<![A-Za-z0-9-])|(?<=\\[nrtbfv])|(?<=%[0-9A-Fa-f]{2})|(?<=[0-9\[]m))"
+_BEGINS = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbfv])|(?<=%[0-9A-Fa-f]{2})|(?<=[0-9\[]m))"
 TOKEN = re.compile(
     _BEGINS
     + r"""(?x:
@@ -23,8 +23,8 @@ TOKEN = re.compile(
     | gh[pousr]_[A-Za-z0-9]{36,255}                       # GitHub tokens
     | github_pat_[A-Za-z0-9_]{22,255}
     | gl(?:pat|dt|ft|rt|soat|cbt|imt|ptt|agent)-[A-Za-z0-9_-]{20,}   # GitLab
-    | sk-(?:proj-|ant-|or-|svcacct-)[A-Za-z0-9_-]{20,}    # OpenAI, Anthropic, OpenRouter
-    | sk-(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{20,}
+    | (?<!-)sk-(?:proj-|ant-|or-|svcacct-)[A-Za-z0-9_-]{20,}    # OpenAI, Anthropic, OpenRouter
+    | (?<!-)sk-(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{20,}
     | (?:sk|rk)_live_[A-Za-z0-9]{16,} | whsec_[A-Za-z0-9]{24,}       # Stripe
     | xox[abeoprs]-[A-Za-z0-9-]{10,} | xapp-[0-9]-[A-Za-z0-9-]{20,}  # Slack
     | AIza[A-Za-z0-9_-]{35} | GOCSPX-[A-Za-z0-9_-]{28}    # Google
