@@ -70,7 +70,7 @@ def run(ctx: click.Context, name: str, rest: Sequence[str]) -> None:
             hint="gitagent run /",
         )
     target, field = (ask_command, "question") if chosen.asks else (fix_command, "text")
-    with target.make_context(f"run /{name}", list(rest), parent=ctx) as inner:
+    with target.make_context(f"run /{name}", list(rest), parent=ctx.parent) as inner:
         inner.params[field] = (chosen.request(inner.params[field]),)
         inner.meta[COMPLEXITY] = chosen.complexity
         target.invoke(inner)

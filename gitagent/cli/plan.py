@@ -164,7 +164,7 @@ def run_command(ctx: click.Context, arguments: tuple[str, ...]) -> None:
             f"expected the plan's file first, got {file}. Nothing was run.",
             hint="gitagent run plan.toml --dry-run",
         )
-    with fix_command.make_context("run", [*options, "--plan", file], parent=ctx) as inner:
+    with fix_command.make_context("run", [*options, "--plan", file], parent=ctx.parent) as inner:
         fix_command.invoke(inner)
 
 

@@ -305,6 +305,8 @@ def test_a_file_that_is_not_utf_8_is_left_alone_and_named(
         (("--bad",), "No such option '--bad'. Nothing was run.", "gitagent --help"),
         (("nope",), "No such command 'nope'. Nothing was run.", "gitagent --help"),
         (("pr", "nope"), "No such command 'nope'. Nothing was run.", "gitagent pr --help"),
+        (("run", "/fix", "--bad"), "No such option '--bad'. (Did you mean one of: '--api', '--base'?) Nothing was run.",
+         "gitagent run /fix --help"),
         (("pr", "show"), "Missing argument 'NUMBER'. Nothing was run.", "gitagent pr show --help"),
         (("fix", "x", "--minutes", "soon"), "Invalid value for '--minutes': 'soon' is not a valid float range. "
          "Nothing was run.", "gitagent fix --help"),
