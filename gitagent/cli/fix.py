@@ -193,6 +193,6 @@ def _ask_to_push(forge: str, branch: str) -> None:
             f"a pull request on {forge} needs your word, and nobody can be asked here. Nothing was run.",
             hint="gitagent fix --yes …, or --dry-run",
         )
-    click.confirm(
-        f"Push {branch} and open a draft pull request on {forge} when it is proven?", abort=True, err=True
-    )
+    if not click.confirm(f"Push {branch} and open a draft pull request on {forge} when it is proven?", err=True):
+        click.echo("nothing was run", err=True)
+        raise click.exceptions.Exit(1)

@@ -69,9 +69,9 @@ def test_a_line_typed_under_the_live_view_and_a_steer_are_heard_at_once_told_lat
     os.close(ours)
     assert "leave the names" not in asked[0]
     assert "Said since by who asked for this: leave the names" in asked[-1] and "and be brief" in asked[-1]
-    assert "taken up from task t2 on: leave the names" in shown.decode()
+    assert "taken up from task t1 on: leave the names" in shown.decode()
     (run,) = (line["run"] for line in json.loads(project.gitagent("status", "--json").out))
-    assert "  t2  said meanwhile: leave the names\n" in project.gitagent("show", run).out
+    assert "  t1  said meanwhile: leave the names\n" in project.gitagent("show", run).out
     done = project.gitagent("steer", run, "too late")
     assert done.code == 2 and done.told == (f"run {run} is not under way. Nothing was changed.", "gitagent status")
     assert project.gitagent("steer", "nope", "x").told[0] == "there is no run 'nope' in this repository"
