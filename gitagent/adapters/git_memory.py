@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping
 
-import pygit2
-
 from gitagent.adapters.git import GitRepository
-from gitagent.adapters.git_objects import refusals
-from gitagent.adapters.git_shared import edit
+from gitagent.adapters.git_shared import edit, texts, texts_under
 from gitagent.core import memory
 from gitagent.core.memory import Fact, Turn
 from gitagent.errors import RequestError
@@ -24,13 +21,13 @@ class GitMemory:
 
     def facts(self) -> tuple[Fact, ...]:
         """All facts, by priority."""
-        return memory.read(self._kept(FACTS))
+        return memory.read(texts_under(self._repository, FACTS))
 
     def add(self, one: Fact) -> None:
         """Keep a fact. Raises RequestError if there are too many."""
 
         def change(before: str | None) -> Mapping[str, bytes | None]:
-            known = self._files(before)
+            known = texts(self._repository, before)
             if len(known) >= memory.MOST_FACTS and f"{one.id}.json" not in known:
                 raise RequestError(
                     f"{len(known)} facts are kept, which is the most. Nothing was kept.",
@@ -48,32 +45,19 @@ class GitMemory:
             raise RequestError(f"{said} has an id that begins with {prefix!r}. Nothing was changed.",
                                hint="gitagent memory list")  # fmt: skip
         path = f"{found[0].id}.json"
-        edit(self._repository, FACTS, lambda before: {path: None} if path in self._files(before) else {},
+        edit(self._repository, FACTS, lambda before: {path: None} if path in texts(self._repository, before) else {},
              f"forget: {found[0].text[:60]}", history=True)  # fmt: skip
         return found[0]
 
     def turns(self) -> tuple[Turn, ...]:
         """The last questions and answers, oldest first."""
-        return memory.turns_of(self._kept(TURNS).get(_FILE, "[]"))
+        return memory.turns_of(texts_under(self._repository, TURNS).get(_FILE, "[]"))
 
     def asked(self, turn: Turn) -> None:
         """Remember a question and its answer; the oldest go."""
 
         def change(before: str | None) -> Mapping[str, bytes | None]:
-            known = memory.turns_of(self._files(before).get(_FILE, "[]"))
+            known = memory.turns_of(texts(self._repository, before).get(_FILE, "[]"))
             return {_FILE: memory.turns_written((*known, turn)).encode()}
 
         edit(self._repository, TURNS, change, "a question and its answer", history=False)
-
-    def _kept(self, ref: str) -> dict[str, str]:
-        tip = self._repository.tip_of(ref)
-        return self._files(self._repository.tree(tip) if tip else None)
-
-    def _files(self, tree: str | None) -> dict[str, str]:
-        """The texts of a tree's files by name."""
-        if tree is None:
-            return {}
-        with refusals("what is remembered cannot be read"):
-            found = self._repository.git[tree]
-            names = [entry.name for entry in found if isinstance(entry, pygit2.Blob)]
-            return {name: found[name].data.decode("utf-8", "replace") for name in names if name}

@@ -17,6 +17,21 @@ _PAUSE_SECONDS = 0.02
 Edit = Callable[[str | None], Mapping[str, bytes | None]]
 
 
+def texts(repository: GitRepository, tree: str | None) -> dict[str, str]:
+    """The texts of a tree's own files by name, {} for no tree. Raises RepositoryError if it is damaged."""
+    if tree is None:
+        return {}
+    with refusals(f"tree {tree} cannot be read"):
+        files = [entry for entry in repository.git[tree] if isinstance(entry, pygit2.Blob)]
+        return {entry.name: entry.data.decode("utf-8", "replace") for entry in files if entry.name}
+
+
+def texts_under(repository: GitRepository, ref: str) -> dict[str, str]:
+    """The same of what a ref leads to now, {} if there is none."""
+    tip = repository.tip_of(ref)
+    return texts(repository, repository.tree(tip) if tip else None)
+
+
 def edit(repository: GitRepository, ref: str, change: Edit, message: str, *, history: bool) -> None:
     """Move the ref to a commit with the change applied to what is there now.
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gitagent.cli.printing import harmless, one_line, print_json
-from gitagent.core.ledger import share_in_words, spent_in
+from gitagent.core.ledger import share_in_words, spent_of
 
 COLOURS = {"proven": "green", "passed": "green", "unproven": "yellow", "inconclusive": "yellow", "failed": "red"}
 MOST_TESTS = 20
@@ -112,7 +112,7 @@ def _told(
     if ledger:
         yield _heading("Spent")
         yield from (f"  {_spending(each)}" for each in ledger)
-        yield f"  {share_in_words(spent_in(json.dumps(dict(report))))}"
+        yield f"  {share_in_words(spent_of(report))}"
     pull = _dict(report, "pull")
     if pull:
         yield _heading("Pull request", f"#{int(_number(pull, 'number'))} {one_line(_text(pull, 'title'))}")

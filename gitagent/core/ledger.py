@@ -85,12 +85,17 @@ def share_in_words(spent: Sequence[Spending]) -> str:
 
 
 def spent_in(report: str) -> tuple[Spending, ...]:
-    """The ledger in a recorded report; whatever is no ledger is none."""
+    """The ledger in the text of a recorded report; whatever is no ledger is none."""
     try:
         told = json.loads(report)
     except (ValueError, RecursionError):
         return ()
-    entries = told.get("ledger") if isinstance(told, dict) else None
+    return spent_of(told) if isinstance(told, dict) else ()
+
+
+def spent_of(report: Mapping[str, Any]) -> tuple[Spending, ...]:
+    """The ledger in a recorded report."""
+    entries = report.get("ledger")
     return tuple(_spendings(entries if isinstance(entries, list) else []))
 
 
