@@ -131,11 +131,12 @@ class Solver:
             except ModelError as error:
                 stopped = error
                 self._progress.leave_out(f"{planner.name}: {error}")
-                if others is None or self._progress.changes or isinstance(error, ModelDownError):
-                    continue
-                if self._any(others, self._search.model(models[-1], others)):
-                    return None
-        return stopped
+        if stopped is None or others is None or self._progress.changes or isinstance(stopped, ModelDownError):
+            return stopped
+        try:
+            return None if self._any(others, self._search.model(models[-1], others)) else stopped
+        except ModelError as error:
+            return error
 
     def _whole(self, plan: Plan, models: list[Worker]) -> ModelError | None:
         """Carry out a plan that was written down; the error that stopped a model, if any."""
