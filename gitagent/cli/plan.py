@@ -299,12 +299,7 @@ def _asked_back(interviewer: "Interviewer", request: "Request") -> "list[Answere
         if question is None:
             break
         click.echo(f"\n{_shown(len(answered) + 1, question)}", err=True)
-        try:
-            said = click.prompt(
-                "answer (Enter: as assumed, go: plan now)", default="", show_default=False, err=True
-            )
-        except click.Abort:
-            raise KeyboardInterrupt from None
+        said = click.prompt("answer (Enter: as assumed, go: plan now)", default="", show_default=False, err=True)
         said = clean(said)[:2000]
         goes = said.lower().strip(" .") in GO
         answered.append(Answered(question=question, answer="" if goes else said))
