@@ -38,6 +38,19 @@ def ahead(world: World, worker: FakeWorker, most: int = 4) -> AskedAhead:
     return asked
 
 
+def grouped(world: World, worker: FakeWorker) -> list[list[str]]:
+    """The ids of the tasks that are asked about together, group by group."""
+    groups: list[list[str]] = []
+    asked = AskedAhead(worker, most=4)
+
+    def ask(questions: list[tuple[MicroTask, str]]) -> None:
+        groups.append([task.id for task, _ in questions])
+        asked.ask(questions)
+
+    world.workers, world.more = [asked], {"ahead": {"api": ask}}
+    return groups
+
+
 def test_tasks_that_do_not_touch_each_other_are_asked_about_at_once_and_committed_in_the_plans_order(
     world: World,
 ) -> None:
@@ -53,14 +66,7 @@ def test_tasks_that_do_not_touch_each_other_are_asked_about_at_once_and_committe
 
 def test_what_depends_on_another_or_is_about_the_same_file_is_asked_about_after_it(world: World) -> None:
     worker = Writing("api", TEXTS)
-    groups: list[list[str]] = []
-    asked = AskedAhead(worker, most=4)
-
-    def ask(questions: list[tuple[MicroTask, str]]) -> None:
-        groups.append([task.id for task, _ in questions])
-        asked.ask(questions)
-
-    world.workers, world.more = [asked], {"ahead": {"api": ask}}
+    groups = grouped(world, worker)
     world.planners.append(world.planned(TASK, A, replace(B, depends_on=("a",)), replace(A, id="c")))
     world.pursue()
     assert groups[0] == ["t1", "a"] and groups[1] == ["b", "c"]
@@ -69,14 +75,7 @@ def test_what_depends_on_another_or_is_about_the_same_file_is_asked_about_after_
 def test_what_has_to_wait_does_not_hold_up_those_behind_it_and_nothing_is_asked_twice(world: World) -> None:
     names = [f"{letter}.txt" for letter in "cdefghijk"]
     worker = Writing("api", TEXTS | dict.fromkeys(names, "x\n"))
-    groups: list[list[str]] = []
-    asked = AskedAhead(worker, most=4)
-
-    def ask(questions: list[tuple[MicroTask, str]]) -> None:
-        groups.append([task.id for task, _ in questions])
-        asked.ask(questions)
-
-    world.workers, world.more = [asked], {"ahead": {"api": ask}}
+    groups = grouped(world, worker)
     many = [replace(A, id=name[0], path=name) for name in names]
     world.planners.append(world.planned(TASK, A, replace(B, depends_on=("a",)), *many))
     assert world.pursue().state == "proven"

@@ -373,10 +373,8 @@ def _nested(language: str, source: bytes, found: list[tuple[Any, str, Any, Any]]
             kind = "method"
         if kind == "method" and not parent and language == "ruby":
             kind = "function"
-        if kind != "type" or language not in (
-            "c",
-            "cpp",
-        ):  # a name for a structure holds nothing, the structure does
+        is_alias = kind == "type" and language in ("c", "cpp")
+        if not is_alias:  # a name for a structure holds nothing, the structure does
             outer.append((node, f"{parent}.{name}" if parent else name, kind))
         first, last = _lines(node)
         yield Definition(

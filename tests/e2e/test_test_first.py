@@ -69,7 +69,7 @@ def test_a_traceback_in_the_request_is_a_test_and_a_template_mends_it_without_an
     shop = making(files)
     text = (
         'total fails:\n\nTraceback (most recent call last):\n  File "<stdin>", line 1, in <module>\n'
-        '    print(total([1, 2]))\n  File "/home/me/work/shop/sums.py", line 4, in total\n    result += items[at]\n'
+        '    print(total([1, 2]))\n  File "/home/me/shop/sums.py", line 4, in total\n    result += items[at]\n'
         "IndexError: list index out of range\n"
     )
     done = shop.gitagent("fix", "-", "--json", stdin=text)

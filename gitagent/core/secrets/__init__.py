@@ -66,8 +66,10 @@ def redacted_in(value: object) -> object:
     """What `json.dumps` takes, tuples too, with every text in it redacted."""
     if isinstance(value, str):
         return redacted(value)
-    if isinstance(value, (list, tuple)):
-        return type(value)(redacted_in(item) for item in value)
+    if isinstance(value, list):
+        return [redacted_in(item) for item in value]
+    if isinstance(value, tuple):
+        return tuple(redacted_in(item) for item in value)
     if isinstance(value, dict):
         return {key: redacted_in(item) for key, item in value.items()}
     return value
